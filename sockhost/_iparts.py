@@ -1,0 +1,182 @@
+"""
+The contracts of what units are made of: sockets and their handlers, processes,
+the Redis client.  Import them from L{sockhost.interfaces}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from zope.interface import Attribute, Interface
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+    from twisted.internet.interfaces import IProcessProtocol
+
+
+class ICodec(Interface):
+    """
+    Bytes in, messages out, and back.  A codec does no I/O and holds the state
+    of one stream.
+    """
+
+    error = Attribute(
+        """
+        C{None}, or the L{FrameError} that ended the stream.  Once set, it stays
+        set, and L{feed} returns nothing any more.
+        """
+    )
+    buffered = Attribute("How many bytes of an incomplete message are held (C{int}).")
+
+    def feed(data: bytes) -> Sequence[bytes]:
+        """
+        Take bytes from the stream, cut at any place.
+
+        @return: the payloads of the messages that are complete now, in order.
+            Messages in front of bad bytes are returned, and L{error} is set.
+            Messages behind them are not.
+        """
+
+    def encode(payload: bytes) -> bytes:
+        """
+        Make the bytes that carry one message.
+
+        @raise FrameError: the payload cannot be carried, being too large.
+        """
+
+
+class IClient(Interface):
+    """One connected client of a framed socket, as its handler sees it."""
+
+    id = Attribute("A number that no other client of this process has had.")
+    pid = Attribute("The client's process id as the kernel tells it, or C{None}.")
+    uid = Attribute("The client's effective user id when it connected, or C{None}.")
+    gid = Attribute("The client's effective group id when it connected, or C{None}.")
+    connected_at = Attribute("When it was accepted: seconds since the epoch.")
+    connected = Attribute("C{False} once the client is gone or was dropped.")
+    data = Attribute("Free for the handler: whatever it keeps for this client.")
+
+    def send(payload: bytes) -> Deferred[None]:
+        """
+        Send one frame, at any time while the client is connected.
+
+        @return: fires when the whole frame was handed to the kernel.  Fails
+            with L{Disconnected} if the client goes first, and with
+            L{FrameError} if the payload is too large.
+        """
+
+    def drop(reason: str) -> None:
+        """
+        End the connection once what was queued before is sent.  The handler's
+        C{disconnected} gets the reason.
+        """
+
+
+class ISocketHandler(Interface):
+    """
+    What a plugin author writes.  A handler is made once for each process that
+    serves the socket, by calling the class that C{handler = "module:Class"}
+    names with the L{IUnitHost} and the keys of C{options} as keyword arguments.
+    It may have any of the hooks of L{ILifecycle} too.
+
+    Each method may return a plain value, a Deferred or be C{async}.
+    """
+
+    def connected(client: IClient) -> object:
+        """
+        A client was accepted.  No frame of it is read before this has ended.
+
+        @raise Refused: turn the client away.  Any other exception does the
+            same and is logged.
+        """
+
+    def received(client: IClient, frame: bytes) -> object:
+        """
+        A frame arrived.  Frames of one client are handed over without waiting
+        for earlier answers, so later answers of one client may overtake.
+
+        @param frame: the payload, without the length in front of it.
+        @return: C{bytes} to answer with one frame now, a Deferred or a
+            coroutine of C{bytes} to answer when it fires, C{None} for no
+            answer.  An exception or failure is logged and drops this client,
+            after the earlier answers were sent.
+        """
+
+    def disconnected(client: IClient, reason: Disconnected) -> object:
+        """
+        A client is gone.  Called exactly once for every client whose
+        C{connected} ended without refusing it.  Its unanswered requests were
+        cancelled before.
+        """
+
+
+class ISpawner(Interface):
+    """Starts processes.  The only way in which sockhost makes any."""
+
+    def spawn(spec: Any, protocol: IProcessProtocol) -> IChild:
+        """
+        Execute a program.
+
+        @param spec: a L{ChildSpec<sockhost.processes.spec.ChildSpec>}.
+        @param protocol: is told of output and of the end, in Twisted's order:
+            C{makeConnection} before this returns, C{processExited} when the
+            process was reaped, C{processEnded} when its output is complete
+            besides (or has been given up on).
+        @raise SpawnError: it cannot be executed; nothing is left.
+        """
+
+
+class IChild(Interface):
+    """
+    One spawned process, the leader of its own session and process group.
+    Also provides L{IProcessTransport<twisted.internet.interfaces.IProcessTransport>}.
+    """
+
+    pid = Attribute("The process id, or C{None} once it was reaped.")
+
+    def signal_group(signum: int) -> bool:
+        """
+        Send a signal to every process of the child's group, also when the
+        child itself is gone but others of its group are not.
+
+        @return: C{False} if no process of the group is left.
+        """
+
+
+class IRedis(Interface):
+    """
+    A Redis client: many commands may be outstanding on its one connection, and
+    every reply goes to the command that it answers.
+    """
+
+    connected = Attribute("C{True} while there is a usable connection.")
+
+    def execute(*args: bytes | str | int | float) -> Deferred[Any]:
+        """
+        Send one command.
+
+        @return: fires with the reply, with bytes exactly as the server sent
+            them.  Fails with L{RedisReplyError} if the server says so, with
+            L{RedisConnectionError} if the command was not sent, and with
+            L{MaybeExecuted} if its reply was lost.  Cancelling a command that
+            was not sent withdraws it; cancelling a sent one discards its reply
+            when that comes, and the command is executed all the same.
+        """
+
+    def when_connected() -> Deferred[None]:
+        """
+        Fires when there is a connection, at once if there is one.  Fails with
+        L{RedisConnectionError} when the client is closed.
+        """
+
+    def close(timeout: float = 5.0) -> Deferred[None]:
+        """
+        Refuse new commands, wait for the replies of those that were sent, and
+        close.
+
+        @param timeout: seconds after which outstanding commands fail with
+            L{MaybeExecuted} instead of being waited for.
+        @return: fires when the connection is gone and every Deferred of every
+            command has fired.
+        """
