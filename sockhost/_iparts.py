@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IProcessProtocol
 
+    from sockhost._errors import Disconnected
+
 
 class ICodec(Interface):
     """
