@@ -1,0 +1,1 @@
+"""The tests of the example: C{trial sockhost_example}."""
