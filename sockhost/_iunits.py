@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
     from twisted.python.failure import Failure
 
+    from sockhost._errors import UnitLost
     from sockhost.status import Event, HostStatus, UnitStatus
 
 
@@ -43,15 +44,16 @@ class IUnit(Interface):
             true says that the unit has already ended as it is meant to.
         """
 
-    def stop() -> Deferred[None]:
+    def stop() -> Deferred[UnitLost | None]:
         """
         Take the unit down, with whatever grace its configuration gives it.
         Legal at any time, also during L{start} (whose Deferred then fails with
         L{CancelledError<twisted.internet.defer.CancelledError>} or never
         fires), and when the unit is already down.
 
-        @return: fires with C{None} when nothing of the unit is left: no
-            process, descriptor, timer or file.  Failing means that something
+        @return: fires when nothing of the unit is left: no process,
+            descriptor, timer or file; with C{None}, or with a L{UnitLost} that
+            says how it ended, for the record.  Failing means that something
             of it is still there; the text says what.
         """
 
