@@ -8,17 +8,19 @@ The newest output is in C{PATH}, what was before it in C{PATH.1}, and so on.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 
-from attrs import define, field
+from attrs import define
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 _BLOCK = 65536
 MAX_BYTES = 10 * 1024 * 1024
 BACKUPS = 5
+_MOST_BACKUPS = 1000
 
 
 def backup_path(path: str, index: int) -> str:
@@ -51,6 +53,7 @@ class OutputLog:
     _size: int = 0
     _at_line_start: bool = True
     _reason: str = ""
+    _write: Callable[[int, memoryview], int] = os.write
 
     def write(self, data: bytes) -> None:
         """
@@ -60,8 +63,9 @@ class OutputLog:
         while data:
             cut = self._cut(data)
             if cut == 0:
-                self._rotate()
-                continue
+                if self._rotate():
+                    continue
+                cut = len(data)  # better too large a file than lost output
             self._append(data[:cut])
             data = data[cut:]
 
@@ -102,15 +106,17 @@ class OutputLog:
         except OSError as error:
             self._failed(error, 0)
         else:
-            self._at_line_start = True
+            self._at_line_start = self._at_line_start or not self._size
 
-    def _rotate(self) -> None:
+    def _rotate(self) -> bool:
         self.close()
         try:
             self._shift()
         except OSError as error:
             self._failed(error, 0)
-            self._truncate()
+            self._open()
+            return False
+        return True
 
     def _shift(self) -> None:
         for index in range(self.backups, 0, -1):
@@ -119,13 +125,6 @@ class OutputLog:
                 os.replace(newer, backup_path(self.path, index))
         if not self.backups:
             os.unlink(self.path)
-
-    def _truncate(self) -> None:
-        """Keep to the size, at least, where files cannot be renamed."""
-        try:
-            os.truncate(self.path, 0)
-        except OSError as error:
-            self._failed(error, 0)
 
     def _append(self, data: bytes) -> None:
         if self._fd is None:
@@ -155,7 +154,7 @@ class OutputLog:
         try:
             while view:
                 assert self._fd is not None
-                count = os.write(self._fd, view)
+                count = self._write(self._fd, view)
                 self._size += count
                 self._at_line_start = view[count - 1] == 0x0A
                 view = view[count:]
@@ -174,3 +173,130 @@ class OutputLog:
             )
         self._reason = reason
         self.dropped += lost
+
+
+def tail(path: str, lines: int) -> bytes:
+    """
+    Read the newest lines of a log, reaching back into the older files of it.
+
+    @return: whole lines, the last one possibly without its end; empty if there
+        is no log.
+    """
+    if lines <= 0:
+        return b""
+    newest = b""
+    index = 0
+    while newest.count(b"\n", 0, len(newest) - 1) < lines:
+        older = _tail_of_file(backup_path(path, index), lines)
+        if older is None:
+            break
+        newest = older + newest
+        index += 1
+    return b"".join(newest.splitlines(keepends=True)[-lines:])
+
+
+def _tail_of_file(path: str, lines: int) -> bytes | None:
+    try:
+        with open(path, "rb") as file:
+            position = file.seek(0, os.SEEK_END)
+            data = b""
+            while position and data.count(b"\n") <= lines:
+                start = max(0, position - _BLOCK)
+                file.seek(start)
+                data = file.read(position - start) + data
+                position = start
+            return data
+    except FileNotFoundError:
+        return None
+
+
+@define(eq=False)
+class Follower:
+    """
+    Hands on what is appended to a log, through its rotations, from L{start}
+    until L{stop}.
+
+    @ivar on_data: called with what was appended, in order and without gaps.
+    @ivar interval: how many seconds apart the file is looked at.
+    """
+
+    _log = Logger()
+
+    _clock: IReactorTime
+    path: str
+    on_data: Callable[[bytes], object]
+    interval: float = 0.25
+    _fd: int | None = None
+    _call: IDelayedCall | None = None
+
+    def start(self) -> None:
+        """Begin with what is appended from now on.  The file need not exist."""
+        self._open(self.path)
+        if self._fd is not None:
+            os.lseek(self._fd, 0, os.SEEK_END)
+        self._schedule()
+
+    def stop(self) -> None:
+        """End it; legal at any time."""
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+        self._close()
+
+    def _schedule(self) -> None:
+        self._call = self._clock.callLater(self.interval, self._poll)
+
+    def _poll(self) -> None:
+        self._schedule()
+        try:
+            self._catch_up()
+        except Exception:
+            self._log.failure("following {path}", path=self.path)
+            self.stop()
+
+    def _catch_up(self) -> None:
+        newer = self._newer_files()
+        self._read()
+        for path in newer:
+            if self._call is None:
+                return  # stopped by the one who was told
+            self._open(path)
+            self._read()
+
+    def _newer_files(self) -> list[str]:
+        """List the files begun after the one that is open, oldest first."""
+        if self._fd is None:
+            return [self.path]
+        present = os.fstat(self._fd)
+        newer: list[str] = []
+        for index in range(_MOST_BACKUPS):
+            path = backup_path(self.path, index)
+            try:
+                if os.path.samestat(os.stat(path), present):
+                    return newer[::-1]
+            except FileNotFoundError:
+                if index:
+                    break
+                continue
+            newer.append(path)
+        # Ours was removed: what lies between is not known, so go on at the end.
+        return newer[:1]
+
+    def _open(self, path: str) -> None:
+        self._close()
+        with contextlib.suppress(FileNotFoundError):
+            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def _close(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def _read(self) -> None:
+        while self._fd is not None:
+            if os.lseek(self._fd, 0, os.SEEK_CUR) > os.fstat(self._fd).st_size:
+                os.lseek(self._fd, 0, os.SEEK_SET)  # somebody truncated it
+            data = os.read(self._fd, _BLOCK)
+            if not data:
+                break
+            self.on_data(data)
