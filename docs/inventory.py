@@ -76,8 +76,8 @@ def imported(module: ast.Module) -> dict[str, str]:
             for alias in node.names:
                 names[alias.asname or alias.name] = f"{node.module}.{alias.name}"
         elif isinstance(node, ast.Import):
-            names.update({alias.asname: alias.name for alias in node.names})
-    return {name: whole for name, whole in names.items() if name}
+            names.update({a.asname: a.name for a in node.names if a.asname})
+    return names
 
 
 def exists(name: str) -> bool:

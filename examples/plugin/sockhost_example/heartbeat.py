@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen, validators
-from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import LoopingCall
 from twisted.plugin import IPlugin
 from twisted.python.failure import Failure
@@ -58,11 +58,9 @@ class Heartbeat:
         ended.addErrback(lambda failure: self._lose(failure, lost))
         return succeed(None)
 
-    def stop(self) -> Deferred[None]:
+    def stop(self) -> Deferred[UnitLost | None]:
         """Stop to beat, and remove the file."""
-        if self._loop.running:
-            self._loop.stop()
-        return maybeDeferred(Path(self.config.path).unlink, missing_ok=True)
+        return Deferred.fromCoroutine(self._stop())
 
     def abort(self) -> None:
         """Do nothing: the stop takes no time."""
@@ -74,6 +72,11 @@ class Heartbeat:
     def status(self) -> Mapping[str, object]:
         """Tell the file, and how often it was touched."""
         return {"path": self.config.path, "beats": self.beats}
+
+    async def _stop(self) -> None:
+        if self._loop.running:
+            self._loop.stop()
+        Path(self.config.path).unlink(missing_ok=True)
 
     def _beat(self) -> None:
         descriptor = os.open(self.config.path, os.O_CREAT | os.O_WRONLY, 0o644)

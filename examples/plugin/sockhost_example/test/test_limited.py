@@ -24,7 +24,7 @@ class LimitedTests(SynchronousTestCase):
 
     def client(self, uid: int | None = 1000) -> Any:
         """A client that has connected."""
-        client = SimpleNamespace(uid=uid, data=None)
+        client: Any = SimpleNamespace(uid=uid, data=None)
         self.handler.connected(client)
         return client
 
