@@ -1,0 +1,82 @@
+# -*- test-case-name: tests.sockets.test_answers -*-
+"""
+What a method of a handler returned: a plain value, a Deferred or a coroutine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Generator
+from contextvars import copy_context
+from functools import partial
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+
+def settle(result: object) -> object:
+    """
+    Get on with what a handler returned as far as it goes without waiting.
+
+    @return: a L{Deferred} if it has to be waited for; cancelling that cancels
+        the handler's work.  Any other value is the value itself: a coroutine
+        that did not wait costs no Deferred.
+    @raise Exception: whatever the coroutine raised.
+    """
+    if isinstance(result, Coroutine):
+        return _begin(result)
+    return result
+
+
+def invoke(function: Callable[..., object], *args: object) -> Deferred[Any]:
+    """
+    Call a method of a handler.
+
+    @return: fires with what it returned, when that is known; fails with what
+        it raised.  Cancelling cancels the handler's work.
+    """
+
+    async def call() -> Any:
+        result = settle(function(*args))
+        return await result if isinstance(result, Deferred) else result
+
+    return Deferred.fromCoroutine(call())
+
+
+def _begin(work: Coroutine[Any, Any, object]) -> object:
+    # Its own context, as Deferred.fromCoroutine gives: what it sets in context
+    # variables is seen by the rest of it, and by nobody else.
+    context = copy_context()
+    try:
+        waits_for = context.run(work.send, None)
+    except StopIteration as stop:
+        return stop.value
+    return context.run(_continue, work, waits_for)
+
+
+def _continue(work: Coroutine[Any, Any, object], waits_for: object) -> Deferred[object]:
+    async def rest() -> object:
+        return await _Started(work, waits_for)
+
+    return Deferred.fromCoroutine(rest())
+
+
+class _Started:
+    """A coroutine that has run up to its first wait, as something to await."""
+
+    def __init__(self, work: Coroutine[Any, Any, object], waits_for: object) -> None:
+        self._work = work
+        self._waits_for = waits_for
+
+    def __await__(self) -> Generator[Any, Any, object]:
+        waits_for = self._waits_for
+        while True:
+            try:
+                value = yield waits_for
+            except BaseException as error:
+                resume = partial(self._work.throw, error)
+            else:
+                resume = partial(self._work.send, value)
+            try:
+                waits_for = resume()
+            except StopIteration as stop:
+                return stop.value

@@ -1,0 +1,89 @@
+# -*- test-case-name: tests.sockets.test_handler -*-
+"""
+Finding a handler, making it, and calling its hooks.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from functools import reduce
+from importlib import import_module
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+
+from sockhost.interfaces import IUnitHost, SockhostError
+from sockhost.sockets.answers import invoke
+
+_log = Logger()
+
+
+def load_handler(spec: str, directory: str | None = None) -> Callable[..., Any]:
+    """
+    Import what a configuration calls C{"module:Class"}.
+
+    @param directory: is put in front of the module search path, once.
+    @raise SockhostError: it cannot be imported, or is nothing that can be
+        called; the traceback of the module has been logged.
+    """
+    module_name, colon, path = spec.partition(":")
+    if not (module_name and colon and path):
+        raise SockhostError(f'{spec!r} does not name a handler as "module:Class"')
+    if directory is not None and directory not in sys.path:
+        sys.path.insert(0, directory)
+    module = _import(spec, module_name)
+    try:
+        found = reduce(getattr, path.split("."), module)
+    except AttributeError as error:
+        raise SockhostError(f"cannot load handler {spec}: {error}") from error
+    if not callable(found):
+        raise SockhostError(f"{spec} is not a class: it cannot be called")
+    return found  # type: ignore[no-any-return]
+
+
+def make_handler(spec: str, host: IUnitHost, options: Mapping[str, Any]) -> Any:
+    """
+    Load a handler and make one.
+
+    @return: an L{ISocketHandler<sockhost.interfaces.ISocketHandler>}, of which
+        at least C{received} is there.
+    @raise SockhostError: it cannot be loaded or made.
+    """
+    made = load_handler(spec, host.config_dir)
+    try:
+        handler = made(host, **options)
+    except Exception as error:
+        _log.failure("making handler {handler} failed", handler=spec)
+        raise SockhostError(f"cannot make handler {spec}: {_told(error)}") from error
+    if not callable(getattr(handler, "received", None)):
+        raise SockhostError(f"handler {spec} has no method received(client, frame)")
+    return handler
+
+
+def run_hook(handler: object, name: str, *args: object) -> Deferred[Any]:
+    """
+    Call a hook of a handler, if it has it.
+
+    @param name: a method of L{ILifecycle<sockhost.interfaces.ILifecycle>}.
+    @return: fires with what the hook returned, at once with C{None} if there
+        is no such hook; fails as the hook fails.  Cancelling cancels it.
+    """
+    hook = getattr(handler, name, None)
+    return succeed(None) if hook is None else invoke(hook, *args)
+
+
+def _import(spec: str, module_name: str) -> Any:
+    try:
+        return import_module(module_name)
+    except Exception as error:
+        _log.failure("importing handler {handler} failed", handler=spec)
+        raise SockhostError(f"cannot load handler {spec}: {_told(error)}") from error
+
+
+def _told(error: Exception) -> str:
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    said = f"{type(error).__name__}: {error}"
+    return f"{said} ({where.filename}, line {where.lineno})"

@@ -1,0 +1,64 @@
+# -*- test-case-name: tests.sockets.test_limits -*-
+"""
+What a socket allows its clients, and what it counts.
+"""
+
+from __future__ import annotations
+
+from attrs import define, frozen
+
+from sockhost.sockets.wire import MAX_FRAME
+
+
+@frozen(kw_only=True)
+class Limits:
+    """
+    What one socket allows.
+
+    @ivar max_frame: the greatest length of a frame, its header included.
+    @ivar high_water: a client that lets more bytes than this queue towards it
+        is not read from until it has taken most of them.
+    @ivar max_in_flight: a client with this many unanswered requests is not
+        read from until some are answered.
+    @ivar max_clients: further clients are turned away; 0 for no limit.
+    """
+
+    max_frame: int = MAX_FRAME
+    high_water: int = 256 * 1024
+    max_in_flight: int = 1024
+    max_clients: int = 0
+
+    @property
+    def low_water(self) -> int:
+        """Reading goes on when no more than this is queued."""
+        return self.high_water // 4
+
+    @property
+    def few_in_flight(self) -> int:
+        """Reading goes on when fewer requests than this are unanswered."""
+        return max(1, self.max_in_flight * 3 // 4)
+
+
+@define
+class Counters:
+    """
+    What has happened on one socket since it was opened.
+
+    @ivar accepted: clients whose C{connected} ended well.
+    @ivar refused: clients that were turned away.
+    @ivar frames_in: frames that were given to the handler.
+    @ivar frames_out: frames that were queued to clients.
+    @ivar bytes_in: bytes that were read.
+    @ivar bytes_out: bytes that were queued to clients.
+    @ivar errors: failures of the handler.
+    @ivar in_flight: requests that are not answered now.
+    """
+
+    accepted: int = 0
+    refused: int = 0
+    frames_in: int = 0
+    frames_out: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    errors: int = 0
+    in_flight: int = 0

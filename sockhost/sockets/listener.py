@@ -1,0 +1,188 @@
+# -*- test-case-name: tests.sockets.test_listener -*-
+"""
+Accepting connections on a bound Unix socket.
+
+Twisted's own port for adopted sockets makes their files writable for everybody
+and removes them when it is closed, whoever they belong to.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable
+
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IProtocolFactory,
+    IReactorFDSet,
+    IReactorSocket,
+    IReactorTime,
+    IReadDescriptor,
+)
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from sockhost.sockets.bound import BoundSocket, adopt_unix, bind_unix
+
+__all__ = [
+    "BoundSocket",
+    "IListenerReactor",
+    "UnixListener",
+    "adopt_unix",
+    "bind_unix",
+]
+
+ACCEPT_BURST = 64
+"""How many connections are accepted before the reactor's other work goes on."""
+
+PAUSE = 0.5
+"""Seconds without accepting when the system has run out of something."""
+
+_NOTHING_THERE = frozenset({errno.EAGAIN, errno.EWOULDBLOCK})
+# The client is gone already, or the call was interrupted: take the next one.
+_NEXT = frozenset({errno.ECONNABORTED, errno.EINTR, errno.EPERM, errno.EPROTO})
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+class IListenerReactor(IReactorFDSet, IReactorSocket, IReactorTime):
+    """What a listener needs of a reactor."""
+
+
+@implementer(IReadDescriptor)
+class UnixListener:
+    """
+    Accepts the clients of one listening socket and hands each to a factory.
+    Several processes may accept on the same socket at the same time.
+
+    When descriptors or memory run out, accepting pauses (the clients wait in
+    the backlog) and goes on by itself; that is logged once until a client has
+    been accepted again.
+
+    @ivar bound: the socket.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: IListenerReactor,
+        bound: BoundSocket,
+        factory: IProtocolFactory,
+        on_lost: Callable[[Failure], None] | None = None,
+    ) -> None:
+        """
+        @param bound: a listening socket; the listener closes it when it stops.
+        @param factory: makes a protocol for each client.
+        @param on_lost: called once if accepting has ended without L{stop}.
+        """
+        self.bound = bound
+        self._reactor = reactor
+        self._factory = factory
+        self._on_lost = on_lost
+        self._resume: IDelayedCall | None = None
+        self._exhausted = False
+        self._running = False
+
+    def start(self) -> None:
+        """Begin to accept."""
+        self._running = True
+        self._factory.doStart()
+        self._reactor.addReader(self)
+
+    def stop(self) -> None:
+        """
+        Stop accepting and close the socket.  All of it is done when this
+        returns.  Connections that were accepted go on; the socket's file stays
+        (L{BoundSocket.unlink} removes it).  Stopping again does nothing.
+        """
+        self._close()
+
+    def fileno(self) -> int:
+        """The descriptor that the reactor watches."""
+        return self.bound.fileno()
+
+    def logPrefix(self) -> str:
+        """What the reactor logs as the place of an error in here."""
+        return f"UnixListener({self.bound.path})"
+
+    def doRead(self) -> None:
+        """Accept those who wait, up to a number that leaves others their turn."""
+        for _ in range(ACCEPT_BURST):
+            if not self._accept_one():
+                return
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The reactor gives the socket up: it ends, or the socket is broken."""
+        self._lost(reason)
+
+    def _accept_one(self) -> bool:
+        try:
+            accepted, _ = self.bound.socket.accept()
+        except OSError as error:
+            return self._not_accepted(error)
+        with accepted:
+            accepted.setblocking(False)
+            return self._hand_over(accepted)
+
+    def _not_accepted(self, error: OSError) -> bool:
+        if error.errno in _NOTHING_THERE:
+            return False
+        if error.errno in _NEXT:
+            return True
+        if error.errno in _EXHAUSTED:
+            self._pause(error)
+        else:
+            self._lost(Failure(error))
+        return False
+
+    def _hand_over(self, accepted: socket.socket) -> bool:
+        # The reactor takes a duplicate, so descriptors can run out here too;
+        # this client is then lost, as there is no way to give it back.
+        try:
+            self._reactor.adoptStreamConnection(
+                accepted.fileno(), socket.AF_UNIX, self._factory
+            )
+        except OSError as error:
+            if error.errno in _EXHAUSTED:
+                self._pause(error)
+                return False
+            self._log.failure("a client of {path} was lost", path=self.bound.path)
+        except Exception:
+            self._log.failure("a client of {path} was lost", path=self.bound.path)
+        else:
+            self._exhausted = False
+        return self._running
+
+    def _pause(self, error: OSError) -> None:
+        if not self._exhausted:
+            self._exhausted = True
+            self._log.error(
+                "{path} accepts no clients for now: {error}",
+                path=self.bound.path,
+                error=error,
+            )
+        self._reactor.removeReader(self)
+        self._resume = self._reactor.callLater(PAUSE, self._go_on)
+
+    def _go_on(self) -> None:
+        self._resume = None
+        self._reactor.addReader(self)
+
+    def _lost(self, reason: Failure) -> None:
+        if not self._running:
+            return
+        self._close()
+        if self._on_lost is not None:
+            self._on_lost(reason)
+
+    def _close(self) -> None:
+        if self._resume is not None:
+            self._resume.cancel()
+            self._resume = None
+        if self._running:
+            self._running = False
+            self._reactor.removeReader(self)
+            self._factory.doStop()
+        self.bound.close()

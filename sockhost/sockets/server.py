@@ -1,0 +1,223 @@
+# -*- test-case-name: tests.sockets.test_server -*-
+"""
+All the clients of one framed socket in this process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import asdict, define, field
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import (
+    IAddress,
+    IProtocolFactory,
+    IReactorTime,
+)
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from sockhost.interfaces import Disconnected, IClient
+from sockhost.sockets.credentials import PeerCredentials, peer_credentials
+from sockhost.sockets.framing import Length32Codec
+from sockhost.sockets.limits import Counters, Limits
+from sockhost.sockets.session import Session
+
+CLOSING = "the socket is being closed"
+
+FAREWELL = 5.0
+"""Seconds that the handler's C{disconnected} gets when the socket is closed."""
+
+
+class FrameProtocol(Protocol):
+    """Carries bytes between a transport and a L{Session}."""
+
+    def __init__(self, server: FrameServer) -> None:
+        self._server = server
+        self._session: Session | None = None
+
+    def connectionMade(self) -> None:
+        """A client has connected."""
+        self._session = self._server.open_session(self.transport)
+        self._session.begin()
+
+    def dataReceived(self, data: bytes) -> None:
+        """The client sent something."""
+        assert self._session is not None
+        self._session.feed(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The client is gone, or we have closed the connection."""
+        assert self._session is not None
+        self._session.lost(_why(reason, self._session))
+        self._session = None
+
+
+@define(eq=False)
+class _Wait:
+    """Somebody waits until something is true."""
+
+    met: Callable[[], bool]
+    fired: Deferred[None] = field(factory=Deferred)
+
+    def fire(self) -> None:
+        if not self.fired.called:
+            self.fired.callback(None)
+
+
+@implementer(IProtocolFactory)
+class FrameServer:
+    """
+    Gives the frames of all clients of a socket to one handler, and the
+    handler's answers to the clients.
+
+    @ivar name: what the log calls this socket.
+    @ivar handler: an L{ISocketHandler<sockhost.interfaces.ISocketHandler>};
+        C{connected} and C{disconnected} may be missing.
+    @ivar limits: what is allowed; another value is in force at once, but for
+        C{max_frame}, which is for clients that connect later.
+    @ivar counters: what has happened.
+    @ivar draining: C{True} once L{drain} was called.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        handler: Any,
+        limits: Limits | None = None,
+        name: str = "socket",
+    ) -> None:
+        self.name = name
+        self.reactor = reactor
+        self.handler = handler
+        self.limits = limits or Limits()
+        self.counters = Counters()
+        self.draining = False
+        self._hurried = False
+        self._sessions: set[Session] = set()
+        self._farewells: set[Deferred[None]] = set()
+        self._waits: list[_Wait] = []
+
+    def doStart(self) -> None:
+        """A listener hands its clients over from now on."""
+
+    def doStop(self) -> None:
+        """A listener has stopped; its clients stay."""
+
+    def buildProtocol(self, addr: IAddress) -> FrameProtocol | None:
+        """Take a client, or C{None} if there are too many."""
+        allowed = self.limits.max_clients
+        if self.draining or (allowed and len(self._sessions) >= allowed):
+            self.counters.refused += 1
+            return None
+        return FrameProtocol(self)
+
+    @property
+    def clients(self) -> list[IClient]:
+        """Those who are connected now, in no particular order."""
+        return [each.client for each in self._sessions if each.client.connected]
+
+    def drain(self, seconds: float) -> Deferred[None]:
+        """
+        Give no further frame to the handler, let it answer those that it has,
+        and close every connection.
+
+        @param seconds: how long answers and what is queued are waited for;
+            connections with nothing outstanding are closed when the last has
+            nothing, or when the time is over.
+        @return: fires when no connection is left and every C{disconnected} has
+            ended, or has been cancelled because it takes too long.  Does not
+            fail.
+        """
+        return Deferred.fromCoroutine(self._drain(seconds))
+
+    def abort(self) -> None:
+        """Cut short a L{drain} that is under way, or that comes."""
+        self._hurried = True
+        self._cancel_farewells()
+        self._recheck()
+
+    def status(self) -> Mapping[str, object]:
+        """The counters, and how many clients there are."""
+        return {"clients": len(self._sessions), **asdict(self.counters)}
+
+    def open_session(self, transport: Any) -> Session:
+        """Make the session of a connection, for its protocol."""
+        codec = Length32Codec(self.limits.max_frame)
+        session = Session(self, transport, _peer_of(transport), codec)
+        self._sessions.add(session)
+        return session
+
+    def session_changed(self) -> None:
+        """See L{Surroundings<sockhost.sockets.session.Surroundings>}."""
+        if self._waits:
+            self._recheck()
+
+    def session_gone(self, session: Session, farewell: Deferred[None] | None) -> None:
+        """See L{Surroundings<sockhost.sockets.session.Surroundings>}."""
+        self._sessions.discard(session)
+        if farewell is not None:
+            self._farewells.add(farewell)
+            farewell.addCallback(self._said_farewell, farewell)
+        self._recheck()
+
+    async def _drain(self, seconds: float) -> None:
+        self.draining = True
+        for session in list(self._sessions):
+            session.progress()
+        await self._until(self._idle, seconds)
+        for session in list(self._sessions):
+            if session.busy:
+                session.abort(CLOSING)
+            else:
+                session.end(CLOSING)
+        await self._until(self._empty, max(seconds, FAREWELL))
+        self._cancel_farewells()
+
+    def _idle(self) -> bool:
+        return self._hurried or not any(each.busy for each in self._sessions)
+
+    def _empty(self) -> bool:
+        return not self._sessions and (self._hurried or not self._farewells)
+
+    def _said_farewell(self, _: None, farewell: Deferred[None]) -> None:
+        self._farewells.discard(farewell)
+        self._recheck()
+
+    def _cancel_farewells(self) -> None:
+        for farewell in list(self._farewells):
+            farewell.cancel()
+
+    async def _until(self, met: Callable[[], bool], seconds: float) -> None:
+        if met():
+            return
+        wait = _Wait(met)
+        self._waits.append(wait)
+        timer = self.reactor.callLater(seconds, wait.fire)
+        try:
+            await wait.fired
+        finally:
+            self._waits.remove(wait)
+            if timer.active():
+                timer.cancel()
+
+    def _recheck(self) -> None:
+        for wait in list(self._waits):
+            if wait.met():
+                wait.fire()
+
+
+def _peer_of(transport: Any) -> PeerCredentials:
+    handle = getattr(transport, "getHandle", None)
+    return PeerCredentials() if handle is None else peer_credentials(handle())
+
+
+def _why(reason: Failure, session: Session) -> Disconnected:
+    if reason.check(ConnectionDone) is None:
+        return Disconnected(f"the connection was lost: {reason.getErrorMessage()}")
+    if session.codec.buffered:
+        return Disconnected("the client closed the connection in the middle of a frame")
+    return Disconnected("the client closed the connection", clean=True)
