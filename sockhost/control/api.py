@@ -33,9 +33,10 @@ from sockhost.control.answers import (
     write_error,
     write_json,
 )
-from sockhost.control.logs import Follower, LineSplitter, tail
+from sockhost.control.logs import LineSplitter
 from sockhost.control.streams import EventStream
 from sockhost.interfaces import IHost, INotifier
+from sockhost.processes.output import Follower, tail
 from sockhost.status import Event, to_json
 
 _T = TypeVar("_T")
@@ -208,7 +209,7 @@ class ControlAPI:
             # Its failure was written down, and nobody is left to tell it to.
             work.addErrback(lambda _: None)
             return self._unit_answer(request, name, 202, done=False)
-        result = await self._in_time(work, timeout, f"{verb} of {name}")
+        result = await self._in_time(work, timeout, verb)
         more = {"in_place": result} if verb == "reload" else {}
         return self._unit_answer(request, name, 200, done=True, **more)
 
@@ -244,7 +245,7 @@ class ControlAPI:
             return await work.addTimeout(timeout, self._clock)
         except DeferredTimeout:
             raise StillWaiting(
-                f"{what}: not done after {timeout:g} s; it goes on"
+                f"{what} is not done after {timeout:g} s; it goes on"
             ) from None
 
     def _keep_open(
@@ -273,9 +274,7 @@ class ControlAPI:
         splitter = LineSplitter(stream.send)
         splitter.feed(tail(path, lines))
         follower = Follower(self._clock, path, splitter.feed)
-        following = follower.start()
-        following.addErrback(lambda why: self._log.failure("cannot follow a log", why))
-        following.addBoth(lambda _: stream.end())
+        follower.start()
         return follower.stop
 
 

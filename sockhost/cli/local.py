@@ -1,0 +1,67 @@
+# -*- test-case-name: tests.cli.test_local -*-
+"""
+The commands that need no running host.  What they need is imported when they
+are called: the rest of the command line is to start fast.
+"""
+
+from __future__ import annotations
+
+import click
+
+from sockhost.cli.exits import ExitStatus
+from sockhost.cli.reach import run_dir_given, run_dir_option
+
+
+@click.command()
+@click.argument("file", metavar="FILE")
+@run_dir_option
+def check(file: str, run_dir: str | None) -> None:
+    """Check the configuration in FILE and print all that is wrong with it."""
+    from sockhost.config import load
+    from sockhost.interfaces import ConfigError
+    from sockhost.plugins import kinds
+
+    try:
+        config = load(file, kinds(), strict=True, run_dir=run_dir_given(run_dir))
+    except ConfigError as error:
+        for problem in error.problems:
+            click.echo(str(problem), err=True)
+        raise click.exceptions.Exit(ExitStatus.CONFIG) from None
+    count = len(config.units)
+    click.echo(f"ok: {count} unit{'' if count == 1 else 's'}")
+
+
+@click.command()
+@click.option("--config", metavar="FILE", required=True, help="The configuration.")
+@click.option("--strict", is_flag=True, help="A bad unit is an error of the whole.")
+@click.option(
+    "--startup-fd",
+    metavar="N",
+    type=click.IntRange(min=0),
+    help="Descriptor that gets four zero bytes when the host is ready.",
+)
+@click.option(
+    "--watch-pid",
+    metavar="PID",
+    type=click.IntRange(min=1),
+    help="Stop when this process ends.",
+)
+@run_dir_option
+def run(
+    config: str,
+    strict: bool,
+    startup_fd: int | None,
+    watch_pid: int | None,
+    run_dir: str | None,
+) -> None:
+    """Run a host here, as "twistd -n sockhost" does."""
+    from sockhost.tap import main
+
+    status = main(
+        config,
+        run_dir=run_dir_given(run_dir),
+        strict=strict,
+        startup_fd=startup_fd,
+        watch_pid=watch_pid,
+    )
+    raise click.exceptions.Exit(status)

@@ -1,0 +1,117 @@
+# -*- test-case-name: tests.cli.test_sending -*-
+"""
+The command that talks to a framed socket.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import BinaryIO
+
+import click
+
+from sockhost._errors import Disconnected, FrameError
+from sockhost.cli.exits import ExitStatus, Failed
+
+
+@click.command()
+@click.argument("path", metavar="PATH")
+@click.argument("text", nargs=-1)
+@click.option("--hex", "as_hex", is_flag=True, help="TEXT and replies are hexadecimal.")
+@click.option("--file", type=click.File("rb"), help="Send this file (-: input).")
+@click.option("--json", "as_json", is_flag=True, help="Print replies as JSON.")
+@click.option(
+    "--timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0, min_open=True),
+    default=10.0,
+    show_default=True,
+    help="How long to wait for each reply.",
+)
+@click.option(
+    "--count",
+    metavar="N",
+    type=click.IntRange(min=0),
+    help="How many replies to wait for (else one for each frame sent).",
+)
+def send(
+    path: str,
+    text: tuple[str, ...],
+    as_hex: bool,
+    file: BinaryIO | None,
+    as_json: bool,
+    timeout: float,
+    count: int | None,
+) -> None:
+    """
+    Send each TEXT as a frame to the socket at PATH, and print the replies.
+    """
+    if as_hex and as_json:
+        raise click.UsageError("--hex and --json exclude each other")
+    frames = _frames(text, as_hex, file)
+    write = _hex_line if as_hex else _json_line if as_json else _raw_line
+    wanted = len(frames) if count is None else count
+    for reply in _exchange(path, frames, wanted, timeout):
+        click.echo(write(reply))
+
+
+def _exchange(
+    path: str, frames: Sequence[bytes], wanted: int, timeout: float
+) -> Iterator[bytes]:
+    from sockhost.sockets.blocking import BlockingClient
+
+    with _refusals(path, timeout), closing(BlockingClient(path, timeout)) as client:
+        for frame in frames:
+            client.send(frame)
+        for _ in range(wanted):
+            yield client.receive()
+
+
+def _frames(text: Sequence[str], as_hex: bool, file: BinaryIO | None) -> list[bytes]:
+    if bool(text) == (file is not None):
+        raise click.UsageError("give either TEXT or --file")
+    if file is not None:
+        return [file.read()]
+    try:
+        return [bytes.fromhex(one) if as_hex else _encode(one) for one in text]
+    except ValueError as error:
+        raise click.UsageError(f"not hexadecimal: {error}") from None
+
+
+def _encode(text: str) -> bytes:
+    # Gives back the bytes of the command line, whatever they were.
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _raw_line(reply: bytes) -> bytes:
+    return reply
+
+
+def _hex_line(reply: bytes) -> bytes:
+    return reply.hex().encode()
+
+
+def _json_line(reply: bytes) -> bytes:
+    """One line in any case; bytes that are not text are told in hexadecimal."""
+    try:
+        return json.dumps({"text": reply.decode()}, ensure_ascii=False).encode()
+    except UnicodeDecodeError:
+        return json.dumps({"hex": reply.hex()}).encode()
+
+
+@contextmanager
+def _refusals(path: str, timeout: float) -> Iterator[None]:
+    """Turn every way in which no reply comes into L{Failed}."""
+    try:
+        yield
+    except (FileNotFoundError, ConnectionRefusedError):
+        raise Failed(f"nobody listens on {path}", ExitStatus.NO_HOST) from None
+    except TimeoutError:
+        text = f"no reply from {path} within {timeout:g} s"
+        raise Failed(text, ExitStatus.TIMED_OUT) from None
+    except (Disconnected, FrameError) as error:
+        raise Failed(f"{path}: {error}") from None
+    except OSError as error:
+        raise Failed(f"{path}: {error.strerror or error}") from None
