@@ -1,0 +1,94 @@
+# -*- test-case-name: tests.redis.test_greeting -*-
+"""
+What is said on a new connection before anybody may use it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import field, frozen
+
+from sockhost.interfaces import RedisReplyError
+from sockhost.redis.connection import RedisConnection
+
+
+@frozen(kw_only=True)
+class Greeting:
+    """
+    As whom, and where, to be on a connection.
+
+    @ivar username: C{None} for the server's default user.
+    @ivar password: C{None} for not authenticating.
+    @ivar client_name: what C{CLIENT LIST} shows; empty for nothing.
+    @ivar db: the number of the database.
+    """
+
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    client_name: str = ""
+    db: int = 0
+
+
+@frozen(kw_only=True)
+class Server:
+    """
+    Who answered.
+
+    @ivar version: as the server says it, or C{None} for one that does not.
+    @ivar protocol: 2 or 3.
+    """
+
+    version: str | None = None
+    protocol: int = 2
+
+
+async def greet(connection: RedisConnection, greeting: Greeting) -> Server:
+    """
+    Agree on the protocol (3, or 2 with a server that knows no other),
+    authenticate, set the name and select the database.
+
+    @raise RedisReplyError: the server refuses one of them.
+    """
+    server = await _hello(connection, greeting)
+    if greeting.db:
+        await connection.execute("SELECT", greeting.db)
+    return server
+
+
+async def _hello(connection: RedisConnection, greeting: Greeting) -> Server:
+    try:
+        reply = await connection.execute("HELLO", 3, *_hello_options(greeting))
+    except RedisReplyError as error:
+        if not _is_old(error):
+            raise
+    else:
+        return Server(version=_version(reply), protocol=3)
+    await _introduce(connection, greeting)
+    return Server()
+
+
+def _hello_options(greeting: Greeting) -> list[str]:
+    options: list[str] = []
+    if greeting.password is not None:
+        options += ["AUTH", greeting.username or "default", greeting.password]
+    if greeting.client_name:
+        options += ["SETNAME", greeting.client_name]
+    return options
+
+
+def _is_old(error: RedisReplyError) -> bool:
+    return error.code == "NOPROTO" or "unknown command" in str(error).lower()
+
+
+async def _introduce(connection: RedisConnection, greeting: Greeting) -> None:
+    if greeting.password is not None:
+        user = [greeting.username] if greeting.username else []
+        await connection.execute("AUTH", *user, greeting.password)
+    if greeting.client_name:
+        await connection.execute("CLIENT", "SETNAME", greeting.client_name)
+
+
+def _version(reply: Any) -> str | None:
+    value = reply.get(b"version") if isinstance(reply, dict) else None
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else None

@@ -1,0 +1,184 @@
+# -*- test-case-name: tests.redis.test_resp -*-
+"""
+The Redis protocol as a codec without I/O: commands to bytes, bytes to replies.
+
+The C reader of C{hiredis} does the work.  It is wrong in a few places: it hands
+an attribute out as if it were a reply, and it is dead for good after a blob
+error or a map whose key is a list.  So L{RespReader} keeps the bytes since the
+last place where no message was under way, and where the C reader fails or an
+attribute may be in sight, L{PlainReader<sockhost.redis._plain.PlainReader>}
+reads on from that place, until the stream is between two messages again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import hiredis
+from attrs import define, field
+from hiredis import PushNotification as Push
+
+from sockhost.interfaces import RedisProtocolError
+from sockhost.redis._plain import PlainReader, error_reply
+
+__all__ = ["Argument", "Push", "RespReader", "encode_command"]
+
+Argument = bytes | str | int | float
+
+# What is held may be this large before a place between two messages is looked
+# for, and so many line ends back from the end of the data it is looked for.
+HELD_LIMIT = 1 << 20
+SEARCH_LINES = 16
+
+_MORE = object()
+
+# Its stub says that a command has exactly one argument.
+_pack: Callable[[tuple[Argument, ...]], bytes] = cast(Any, hiredis.pack_command)
+
+
+def encode_command(args: Sequence[Argument]) -> bytes:
+    """
+    Make the bytes of one command.  C{str} becomes UTF-8, numbers their
+    shortest text.
+
+    @raise TypeError: an argument is of another type, C{bool} and C{None} among
+        them; the text says which.
+    @raise ValueError: there is no argument, or one is no valid text.
+    """
+    if not args:
+        raise ValueError("a command needs at least its name")
+    try:
+        return _pack(tuple(args))
+    except TypeError:
+        return _pack(_plain(args))
+
+
+def _plain(args: Sequence[object]) -> tuple[Argument, ...]:
+    return tuple(_plain_argument(place, value) for place, value in enumerate(args))
+
+
+def _plain_argument(place: int, value: object) -> Argument:
+    # Subclasses of int and float may print as something else: IntEnum does.
+    if isinstance(value, bytes | str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, bytearray | memoryview):
+        return bytes(value)
+    raise TypeError(
+        f"argument {place} is {value!r}: a command is made of bytes, str, int and float"
+    )
+
+
+def _make_reader() -> Any:
+    return hiredis.Reader(
+        protocolError=RedisProtocolError,
+        replyError=error_reply,
+        notEnoughData=_MORE,
+    )
+
+
+@define
+class RespReader:
+    """
+    Read messages from the bytes of one connection.
+
+    Strings of every kind are C{bytes}, a big number is its digits, sets are
+    lists, maps are dicts (or a list of pairs where a key cannot be one), an
+    error is a L{RedisReplyError<sockhost.interfaces.RedisReplyError>} as a
+    value, also within an array, and a push is a L{Push}.  Attributes are left
+    out.
+
+    @ivar error: C{None}, or why the stream cannot be continued.  Once set it
+        stays, and L{feed} returns nothing any more.
+    """
+
+    error: RedisProtocolError | None = None
+    _fast: Any = field(factory=_make_reader)
+    _slow: PlainReader | None = None
+    # Since the last place between two messages: the bytes, how many they are,
+    # and how many messages of them were returned.
+    _held: list[bytes] = field(factory=list)
+    _held_size: int = 0
+    _returned: int = 0
+
+    def feed(self, data: bytes) -> list[Any]:
+        """
+        Take bytes of the stream, cut at any place.
+
+        @return: the messages that are complete now, in order.  Those in front
+            of bad bytes are returned, and L{error} is set.
+        """
+        if self.error is not None:
+            return []
+        if self._slow is not None:
+            return self._feed_slow(data)
+        if b"\r\n|" in data or data.startswith((b"|", b"\n|")):
+            return self._go_slow(data)
+        if self._held_size > HELD_LIMIT:
+            return self._feed_searching(data)
+        return self._feed_fast(data)
+
+    def _feed_fast(self, data: bytes) -> list[Any]:
+        messages: list[Any] = []
+        fast = self._fast
+        fast.feed(data)
+        try:
+            while fast.has_data():
+                message = fast.gets()
+                if message is _MORE:
+                    self._hold(data, len(messages))
+                    return messages
+                messages.append(message)
+        except (RedisProtocolError, TypeError):
+            self._returned += len(messages)
+            return messages + self._go_slow(data)
+        # The last message ended where the bytes end.
+        self._release()
+        return messages
+
+    def _hold(self, data: bytes, messages: int) -> None:
+        self._held.append(data)
+        self._held_size += len(data)
+        self._returned += messages
+
+    def _release(self) -> None:
+        if self._held:
+            self._held.clear()
+            self._held_size = 0
+        self._returned = 0
+
+    def _feed_searching(self, data: bytes) -> list[Any]:
+        # A stream that never pauses between two messages must not be held for
+        # ever: near the end of the data, look at each line end for such a place.
+        cut = len(data)
+        for _ in range(SEARCH_LINES):
+            cut = max(data.rfind(b"\r\n", 0, cut), 0)
+        messages: list[Any] = []
+        while self._held and self.error is None and self._slow is None:
+            after = data.find(b"\r\n", cut) + 2
+            if after < 2:
+                return messages + self._feed_fast(data)
+            messages += self._feed_fast(data[:after])
+            data, cut = data[after:], 0
+        return messages + self.feed(data) if data else messages
+
+    def _go_slow(self, data: bytes) -> list[Any]:
+        self._slow = PlainReader()
+        skip = self._returned
+        held = b"".join([*self._held, data])
+        self._release()
+        return self._feed_slow(held)[skip:]
+
+    def _feed_slow(self, data: bytes) -> list[Any]:
+        slow = self._slow
+        assert slow is not None
+        messages = slow.feed(data)
+        self.error = slow.error
+        if slow.error is None and slow.clean:
+            self._slow = None
+            self._fast = _make_reader()
+        return messages

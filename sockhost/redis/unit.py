@@ -1,0 +1,323 @@
+# -*- test-case-name: tests.redis.test_unit -*-
+"""
+The C{redis} kind: a named client for handlers, connected as long as its keeper
+wants it to be.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from attrs import Attribute, field, frozen, validators
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError  # noqa: A004
+from twisted.internet.error import ConnectError, ConnectingCancelledError
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.protocol import Factory
+from twisted.plugin import IPlugin
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from sockhost.interfaces import (
+    IUnitHost,
+    IUnitKind,
+    IUsableUnit,
+    MaybeExecuted,
+    RedisConnectionError,
+    RedisError,
+    UnitLost,
+)
+from sockhost.redis.client import RedisClient
+from sockhost.redis.connection import RedisConnection
+from sockhost.redis.greeting import Greeting, Server, greet
+from sockhost.redis.url import RedisURL, parse_url
+
+
+def _check_url(_instance: object, _attribute: Attribute[str], value: str) -> None:
+    parse_url(value)
+
+
+def _seconds(default: float) -> float:
+    seconds: float = field(default=default, validator=validators.ge(0))
+    return seconds
+
+
+@frozen(kw_only=True)
+class RedisConfig:
+    """
+    Which server, and how patiently.
+
+    @ivar url: C{redis://[user:password@]host[:port][/db]} or
+        C{unix://path[?db=n]}.
+    @ivar username: instead of the one in the URL.
+    @ivar password: instead of the one in the URL.
+    @ivar password_env: the environment variable that holds the password.
+    @ivar client_name: what C{CLIENT LIST} shows; empty for the unit's name.
+    @ivar timeout: seconds after which a command without a reply fails; 0 for
+        no limit.
+    @ivar wait: seconds that a command waits for a connection.
+    @ivar max_queued: how many commands may wait for a connection.
+    @ivar ping_interval: seconds between the pings that find out that the
+        server is gone without a word; 0 for none.  A command that blocks the
+        connection for more than twice as long ends it.
+    @ivar connect_timeout: seconds that an attempt to connect may take, with
+        everything until the first command can be sent.
+    @ivar grace: seconds that a stop waits for outstanding replies.
+    """
+
+    url: str = field(validator=_check_url)
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    password_env: str | None = None
+    client_name: str = ""
+    timeout: float = _seconds(0.0)
+    wait: float = _seconds(1.0)
+    max_queued: int = field(default=10_000, validator=validators.ge(0))
+    ping_interval: float = _seconds(15.0)
+    connect_timeout: float = field(default=5.0, validator=validators.gt(0))
+    grace: float = _seconds(5.0)
+
+
+def find_password(config: RedisConfig, url: RedisURL) -> str | None:
+    """
+    Say which password to use.
+
+    @raise RedisError: it is to come from an environment variable that is not
+        set.
+    """
+    if config.password_env is None:
+        return config.password if config.password is not None else url.password
+    password = os.environ.get(config.password_env)
+    if password is None:
+        raise RedisError(
+            f"password_env: the environment has no variable {config.password_env!r}"
+        )
+    return password
+
+
+@implementer(IUsableUnit)
+class RedisUnit:
+    """
+    Connects a L{RedisClient}, and says when the connection is lost.
+
+    @ivar grace: seconds that the next stop waits for outstanding replies.
+    @ivar last_error: why the last attempt to connect failed, or C{None}.
+    """
+
+    def __init__(self, name: str, config: RedisConfig, reactor: Any) -> None:
+        """
+        @param reactor: provides
+            L{IReactorTime<twisted.internet.interfaces.IReactorTime>} and what
+            its endpoint needs.
+        @raise RedisError: the configuration asks for a password that is not
+            there.
+        """
+        self._name = name
+        self._reactor = reactor
+        self._client = RedisClient(reactor, config.wait, config.max_queued)
+        self._configure(config)
+        self._server = Server()
+        self._connection: RedisConnection | None = None
+        self._attempt: Deferred[None] | None = None
+        self._attempt_over: list[Deferred[None]] = []
+        self._lost: Callable[[Failure], None] | None = None
+        self._connects = 0
+        self.last_error: Exception | None = None
+
+    def _configure(self, config: RedisConfig) -> None:
+        url = parse_url(config.url)
+        self._greeting = Greeting(
+            username=config.username or url.username,
+            password=find_password(config, url),
+            client_name=config.client_name or self._name,
+            db=url.db,
+        )
+        self._config = config
+        self._url = url
+        self.grace = config.grace
+        self._client.configure(config.wait, config.max_queued)
+
+    def client(self) -> RedisClient:
+        """
+        See L{IUsableUnit.client<sockhost.interfaces.IUsableUnit.client>}.
+        Commands that are given to it before the unit is up wait for it as they
+        do after a loss.
+        """
+        return self._client
+
+    def start(self, lost: Callable[[Failure], None]) -> Deferred[None]:
+        """See L{IUnit.start<sockhost.interfaces.IUnit.start>}."""
+        self._client.reopen()
+        self._lost = lost
+        self._attempt = Deferred.fromCoroutine(self._connect())
+        return self._attempt
+
+    def stop(self) -> Deferred[UnitLost | None]:
+        """
+        Wait up to L{grace} seconds for the replies of what was sent, and
+        close.  New commands, and those that were not sent, fail with
+        L{RedisConnectionError<sockhost.interfaces.RedisConnectionError>}.
+        """
+        return Deferred.fromCoroutine(self._stop())
+
+    def abort(self) -> None:
+        """See L{IUnit.abort<sockhost.interfaces.IUnit.abort>}."""
+        if self._lost is None and self._connection is not None:
+            self._connection.abort()
+
+    def reload(self, config: RedisConfig) -> Deferred[bool]:
+        """
+        Take any new configuration in place, so that handlers keep their
+        client: where the connection depends on what changed, it is drained and
+        made anew, and commands wait meanwhile.  Fails if the configuration
+        cannot be used.
+
+        @return: fires with C{True}, also when the new connection cannot be
+            made: then the unit is lost.
+        """
+        return Deferred.fromCoroutine(self._reload(config))
+
+    def status(self) -> Mapping[str, object]:
+        """See L{IUnit.status<sockhost.interfaces.IUnit.status>}."""
+        connection = self._connection
+        return {
+            "url": str(self._url),
+            "connected": self._client.connected,
+            "server_version": self._server.version,
+            "protocol": self._server.protocol,
+            "queued": self._client.queued,
+            "outstanding": self._client.outstanding,
+            "latency": None if connection is None else connection.latency,
+            "reconnects": max(self._connects - 1, 0),
+        }
+
+    # -- connecting ---------------------------------------------------------
+
+    async def _connect(self) -> None:
+        limit = self._config.connect_timeout
+        opening = Deferred.fromCoroutine(self._open())
+        try:
+            connection = await opening.addTimeout(limit, self._reactor)
+        except TimeoutError:
+            self._failed(
+                RedisConnectionError(f"{self._url}: no answer within {limit} s")
+            )
+        except CancelledError:
+            raise
+        except Exception as error:
+            self._failed(error)
+        else:
+            self._use(connection)
+        finally:
+            self._attempt = None
+            over, self._attempt_over = self._attempt_over, []
+            for each in over:
+                each.callback(None)
+
+    def _failed(self, error: Exception) -> None:
+        self.last_error = error
+        self._client.refused(str(error))
+        raise error
+
+    async def _open(self) -> RedisConnection:
+        connection = await self._dial()
+        try:
+            self._server = await greet(connection, self._greeting)
+        except MaybeExecuted:
+            reason = await connection.when_disconnected()
+            raise RedisConnectionError(f"{self._url}: {reason}") from None
+        except BaseException:
+            connection.abort()
+            await connection.when_disconnected()
+            raise
+        return connection
+
+    async def _dial(self) -> RedisConnection:
+        factory = Factory.forProtocol(self._make_connection)
+        factory.noisy = False
+        endpoint = self._endpoint()
+        try:
+            return cast(RedisConnection, await endpoint.connect(factory))
+        except ConnectingCancelledError:
+            raise CancelledError from None
+        except (ConnectError, OSError) as error:
+            raise RedisConnectionError(
+                f"cannot connect to {self._url}: {error}"
+            ) from error
+
+    def _endpoint(self) -> IStreamClientEndpoint:
+        return self._url.endpoint(self._reactor, self._config.connect_timeout)
+
+    def _make_connection(self) -> RedisConnection:
+        return RedisConnection(
+            self._reactor, self._config.timeout, self._config.ping_interval
+        )
+
+    def _use(self, connection: RedisConnection) -> None:
+        self.last_error = None
+        self._connects += 1
+        self._connection = connection
+        self._client.attach(connection)
+        connection.when_disconnected().addCallback(self._ended, connection)
+
+    # -- the end ------------------------------------------------------------
+
+    def _ended(self, reason: RedisError | None, connection: RedisConnection) -> None:
+        if self._connection is not connection:
+            return
+        self._connection = None
+        text = f"{self._url}: {reason or 'closed by its user'}"
+        self._tell_lost(UnitLost(text, success=reason is None))
+
+    def _tell_lost(self, error: UnitLost) -> None:
+        lost, self._lost = self._lost, None
+        if lost is not None:
+            lost(Failure(error))
+
+    async def _stop(self) -> None:
+        self._lost = None
+        if self._attempt is not None:
+            await self._cancel_attempt(self._attempt)
+        await self._client.drain(self.grace)
+
+    def _cancel_attempt(self, attempt: Deferred[None]) -> Deferred[None]:
+        over: Deferred[None] = Deferred()
+        self._attempt_over.append(over)
+        attempt.cancel()
+        return over
+
+    async def _reload(self, config: RedisConfig) -> bool:
+        before = (self._url, self._greeting, self._config)
+        self._configure(config)
+        connection = self._connection
+        if connection is None or not self._reconnects(*before):
+            return True
+        self._connection = None
+        await connection.close(self.grace)
+        self._attempt = Deferred.fromCoroutine(self._connect())
+        try:
+            await self._attempt
+        except RedisError as error:
+            self._tell_lost(UnitLost(str(error)))
+        return True
+
+    def _reconnects(
+        self, url: RedisURL, greeting: Greeting, config: RedisConfig
+    ) -> bool:
+        old = (url, greeting, config.timeout, config.ping_interval)
+        new = (self._config.timeout, self._config.ping_interval)
+        return old != (self._url, self._greeting, *new)
+
+
+@implementer(IPlugin, IUnitKind)
+class RedisKind:
+    """The C{redis} kind."""
+
+    name = "redis"
+    config_class = RedisConfig
+    portable = True
+
+    def make(self, name: str, config: RedisConfig, host: IUnitHost) -> RedisUnit:
+        """See L{IUnitKind.make<sockhost.interfaces.IUnitKind.make>}."""
+        return RedisUnit(name, config, host.reactor)
