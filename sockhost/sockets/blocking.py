@@ -120,7 +120,5 @@ class BlockingClient:
         except ConnectionResetError:
             data = b""
         if not data:
-            raise Disconnected(
-                "the server closed the connection", clean=not self._read
-            )
+            raise Disconnected("the server closed the connection", clean=not self._read)
         return data

@@ -21,7 +21,7 @@ from sockhost.sockets.answers import invoke
 _log = Logger()
 
 
-def load_handler(spec: str, directory: str | None = None) -> Callable[..., Any]:
+def load_object(spec: str, directory: str | None = None) -> Callable[..., Any]:
     """
     Import what a configuration calls C{"module:Class"}.
 
@@ -31,17 +31,30 @@ def load_handler(spec: str, directory: str | None = None) -> Callable[..., Any]:
     """
     module_name, colon, path = spec.partition(":")
     if not (module_name and colon and path):
-        raise SockhostError(f'{spec!r} does not name a handler as "module:Class"')
+        raise SockhostError(f'{spec!r} is not of the form "module:Class"')
     if directory is not None and directory not in sys.path:
         sys.path.insert(0, directory)
     module = _import(spec, module_name)
     try:
         found = reduce(getattr, path.split("."), module)
     except AttributeError as error:
-        raise SockhostError(f"cannot load handler {spec}: {error}") from error
+        raise SockhostError(f"cannot load {spec}: {error}") from error
     if not callable(found):
         raise SockhostError(f"{spec} is not a class: it cannot be called")
     return found  # type: ignore[no-any-return]
+
+
+def load_handler(spec: str, directory: str | None = None) -> Callable[..., Any]:
+    """
+    Import the class of a handler, or a function that makes handlers.
+
+    @raise SockhostError: as L{load_object}, and if it is a class without
+        C{received}.
+    """
+    found = load_object(spec, directory)
+    if isinstance(found, type):
+        _check_handler(spec, found)
+    return found
 
 
 def make_handler(spec: str, host: IUnitHost, options: Mapping[str, Any]) -> Any:
@@ -56,10 +69,9 @@ def make_handler(spec: str, host: IUnitHost, options: Mapping[str, Any]) -> Any:
     try:
         handler = made(host, **options)
     except Exception as error:
-        _log.failure("making handler {handler} failed", handler=spec)
+        _log.failure("making handler {spec} failed", spec=spec)
         raise SockhostError(f"cannot make handler {spec}: {_told(error)}") from error
-    if not callable(getattr(handler, "received", None)):
-        raise SockhostError(f"handler {spec} has no method received(client, frame)")
+    _check_handler(spec, handler)
     return handler
 
 
@@ -75,12 +87,17 @@ def run_hook(handler: object, name: str, *args: object) -> Deferred[Any]:
     return succeed(None) if hook is None else invoke(hook, *args)
 
 
+def _check_handler(spec: str, handler: object) -> None:
+    if not callable(getattr(handler, "received", None)):
+        raise SockhostError(f"handler {spec} has no method received(client, frame)")
+
+
 def _import(spec: str, module_name: str) -> Any:
     try:
         return import_module(module_name)
     except Exception as error:
-        _log.failure("importing handler {handler} failed", handler=spec)
-        raise SockhostError(f"cannot load handler {spec}: {_told(error)}") from error
+        _log.failure("importing {spec} failed", spec=spec)
+        raise SockhostError(f"cannot load {spec}: {_told(error)}") from error
 
 
 def _told(error: Exception) -> str:

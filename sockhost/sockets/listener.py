@@ -142,7 +142,10 @@ class UnixListener:
         # this client is then lost, as there is no way to give it back.
         try:
             self._reactor.adoptStreamConnection(
-                accepted.fileno(), socket.AF_UNIX, self._factory
+                accepted.fileno(),
+                socket.AF_UNIX,
+                # Declared as ServerFactory; only buildProtocol is called.
+                self._factory,  # type: ignore[arg-type]
             )
         except OSError as error:
             if error.errno in _EXHAUSTED:

@@ -9,7 +9,7 @@ they go.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from enum import Enum
 from itertools import chain, count
 from typing import Any, Protocol

@@ -5,51 +5,25 @@ The keys of a unit of the kind C{socket}.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import Attribute, field, fields, frozen
+from attrs import field, fields, frozen
 
-from sockhost.sockets.bound import MAX_PATH
+from sockhost.config import between, not_negative, python_name, unix_path
 from sockhost.sockets.limits import Limits
 from sockhost.sockets.wire import HEADER_SIZE, MAX_FRAME
 
 _OCTAL = re.compile(r"0?[0-7]{3}")
-_HANDLER = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+_MOST = 2**31 - 1
 
 
-def _expect(good: bool, expected: str) -> None:
-    if not good:
-        raise ValueError(f"expected {expected}")
-
-
-def _unix_path(_: object, __: Attribute[str], value: str) -> None:
-    size = len(os.fsencode(value))
-    _expect(bool(size) and "\0" not in value, "the path of a Unix socket")
-    _expect(
-        size <= MAX_PATH,
-        f"a path of at most {MAX_PATH} bytes for a Unix socket, not {size}",
-    )
-
-
-def _handler(_: object, __: Attribute[str], value: str) -> None:
-    _expect(_HANDLER.fullmatch(value) is not None, 'a handler as "module:Class"')
-
-
-def _mode(_: object, __: Attribute[str], value: str) -> None:
-    _expect(
-        _OCTAL.fullmatch(value) is not None,
-        'permissions as octal digits in quotes, such as "0600"',
-    )
-
-
-def _at_least(least: int) -> Any:
-    def check(_: object, __: Attribute[Any], value: float) -> None:
-        _expect(value >= least, f"a number that is at least {least}")
-
-    return check
+def _mode(_: object, __: object, value: str) -> None:
+    if not _OCTAL.fullmatch(value):
+        raise ValueError(
+            'expected permissions as octal digits in quotes, such as "0600"'
+        )
 
 
 @frozen(kw_only=True)
@@ -76,19 +50,19 @@ class SocketConfig:
     @ivar drain: seconds that unanswered requests get when the unit stops.
     """
 
-    path: str = field(validator=_unix_path)
-    handler: str = field(validator=_handler)
+    path: str = field(validator=unix_path)
+    handler: str = field(validator=python_name)
     options: Mapping[str, Any] = field(factory=dict)
-    workers: int = field(default=0, validator=_at_least(0))
+    workers: int = field(default=0, validator=not_negative)
     mode: str = field(default="0600", validator=_mode)
     owner: str | None = None
     group: str | None = None
-    backlog: int = field(default=128, validator=_at_least(1))
-    max_frame: int = field(default=MAX_FRAME, validator=_at_least(HEADER_SIZE))
-    high_water: int = field(default=256 * 1024, validator=_at_least(1))
-    max_in_flight: int = field(default=1024, validator=_at_least(1))
-    max_clients: int = field(default=0, validator=_at_least(0))
-    drain: float = field(default=0.0, validator=_at_least(0))
+    backlog: int = field(default=128, validator=between(1, _MOST))
+    max_frame: int = field(default=MAX_FRAME, validator=between(HEADER_SIZE, _MOST))
+    high_water: int = field(default=256 * 1024, validator=between(1, _MOST))
+    max_in_flight: int = field(default=1024, validator=between(1, _MOST))
+    max_clients: int = field(default=0, validator=not_negative)
+    drain: float = field(default=0.0, validator=not_negative)
 
     @property
     def mode_bits(self) -> int:
