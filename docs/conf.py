@@ -43,7 +43,7 @@ pydoctor_args = [
     "--project-name=sockhost",
     f"--project-base-dir={ROOT}",
     "--docformat=epytext",
-    "--intersphinx-cache-max-age=0d",
+    "--disable-intersphinx-cache",
     "--html-output={outdir}/api",
     "--warnings-as-errors",
     *_links,

@@ -7,6 +7,7 @@ network.  A link to a name that does not exist is an error.
 from __future__ import annotations
 
 import ast
+import builtins
 import pkgutil
 import re
 import sys
@@ -16,13 +17,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 #: Where the names of a package are documented, and how a name is found there:
-#: {name} is the whole name, {module} the module that it stands in.
+#: {name} is the whole name, {leaf} its last part, {module} the module that it
+#: stands in.  Of the built-in names, docstrings link to exceptions.
 SITES = {
     "twisted": ("https://docs.twisted.org/en/stable/api", "{name}.html"),
     "zope": ("https://zopeinterface.readthedocs.io/en/latest", "api/index.html"),
     "attrs": ("https://www.attrs.org/en/stable", "api.html#{name}"),
     "automat": ("https://automat.readthedocs.io/en/stable", "api/index.html"),
     "klein": ("https://klein.readthedocs.io/en/latest", "index.html"),
+    "hiredis": ("https://github.com/redis/hiredis-py", ""),
+    "builtins": ("https://docs.python.org/3/library", "exceptions.html#{leaf}"),
     "cronsim": ("https://github.com/cuu508/cronsim", ""),
     "": ("https://docs.python.org/3/library", "{module}.html#{name}"),
 }
@@ -64,7 +68,7 @@ def links_of(module: ast.Module, package: str) -> Iterator[str]:
         for link in LINK.findall(node.value):
             first, dot, rest = link.partition(".")
             name = imports.get(first, first) + dot + rest
-            if name.split(".")[0] != package and exists(name):
+            if hasattr(builtins, name) or is_external(name, package):
                 yield name
 
 
@@ -80,8 +84,13 @@ def imported(module: ast.Module) -> dict[str, str]:
     return names
 
 
-def exists(name: str) -> bool:
-    """Whether a whole name can be resolved; pydoctor reports one that cannot."""
+def is_external(name: str, package: str) -> bool:
+    """
+    Whether a whole name exists and is not the package's own.  Pydoctor reports
+    one that does not exist.
+    """
+    if name.split(".")[0] == package:
+        return False
     try:
         pkgutil.resolve_name(name)
     except (ImportError, AttributeError, ValueError):
@@ -93,7 +102,7 @@ def by_site(names: set[str]) -> dict[str, set[str]]:
     """Sort names by the entry of L{SITES} that they belong to."""
     sorted_names = defaultdict(set)
     for name in names:
-        root = name.split(".")[0]
+        root = "builtins" if hasattr(builtins, name) else name.split(".")[0]
         if root in SITES:
             sorted_names[root].add(name)
         elif root in sys.stdlib_module_names:
@@ -103,15 +112,18 @@ def by_site(names: set[str]) -> dict[str, set[str]]:
 
 def inventory(names: set[str], page: str) -> bytes:
     """Make an objects.inv of the second version."""
-    lines = [
-        f"{name} py:obj 1 {page.format(name=name, module=module_of(name))} -\n"
-        for name in sorted(names)
-    ]
+    lines = [f"{name} py:obj 1 {place(name, page)} -\n" for name in sorted(names)]
     head = (
         "# Sphinx inventory version 2\n# Project: links\n# Version: 1\n"
         "# The remainder of this file is compressed using zlib.\n"
     )
     return head.encode() + zlib.compress("".join(lines).encode())
+
+
+def place(name: str, page: str) -> str:
+    """Where a name is on its site."""
+    leaf = name.rpartition(".")[2]
+    return page.format(name=name, leaf=leaf, module=module_of(name)) or "."
 
 
 def module_of(name: str) -> str:
