@@ -1,0 +1,1 @@
+"""Tests for the benchmarks: the parts that measure nothing."""
