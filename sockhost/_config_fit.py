@@ -28,7 +28,14 @@ import attrs
 import cattrs
 from attrs import frozen
 
-from sockhost._config_text import explained, is_union, key_path, members, phrase
+from sockhost._config_text import (
+    NOTHING,
+    explained,
+    is_union,
+    key_path,
+    members,
+    phrase,
+)
 from sockhost._config_values import Problem
 
 KeyPath = tuple[str | int, ...]
@@ -65,6 +72,27 @@ class Misfits(Exception):
         return [attrs.evolve(item, path=(part, *item.path)) for item in self.items]
 
 
+def in_order(misfits: Iterable[Misfit], table: Mapping[str, Any]) -> list[Misfit]:
+    """Sort by the order of a table's keys, with what is missing at the end."""
+    order: dict[object, int] = {key: index for index, key in enumerate(table)}
+    return sorted(misfits, key=lambda one: order.get((*one.path, None)[0], len(order)))
+
+
+def found(raw: Any, path: KeyPath) -> Any:
+    """
+    Look up what stands in the file, where a placeholder is still one: what it
+    stands for may be a secret.
+    """
+    if not path:
+        return NOTHING
+    for part in path:
+        try:
+            raw = raw[part]
+        except (KeyError, IndexError, TypeError):
+            return NOTHING
+    return raw
+
+
 def fit(value: Any, kind: Any) -> Any:
     """
     Make a value of a type.
@@ -85,7 +113,7 @@ def refused(value: Any, kind: Any) -> Misfits:
 
 def _scalar(accepted: type) -> Callable[[Any, Any], Any]:
     def take(value: Any, kind: Any) -> Any:
-        if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        if _is_enum(kind):
             return _enum(value, kind)
         if type(value) is not accepted:
             raise refused(value, kind)
@@ -152,7 +180,7 @@ def _tuple(value: Any, kind: Any) -> Any:
     if not isinstance(value, list | tuple):
         raise refused(value, kind)
     of: tuple[Any, ...] = get_args(kind) or (Any, ...)
-    if of[-1] is Ellipsis:
+    if Ellipsis in of:
         return tuple(_each(enumerate(value), of[0]))
     if len(value) != len(of):
         many = "1 value" if len(of) == 1 else f"{len(of)} values"
@@ -181,8 +209,11 @@ def _each(items: Iterable[tuple[Any, Any]], kind: Any) -> list[Any]:
 
 
 def _union(value: Any, kind: Any) -> Any:
+    choices = members(kind)
+    if len(choices) == 1:
+        return fit(value, choices[0])
     inner: Misfits | None = None
-    for member in members(kind):
+    for member in choices:
         try:
             return fit(value, member)
         except Misfits as error:
@@ -192,6 +223,14 @@ def _union(value: Any, kind: Any) -> Any:
     raise inner or refused(value, kind)
 
 
+def _is_enum(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, enum.Enum)
+
+
+def _is_literal(kind: Any) -> bool:
+    return get_origin(kind) is Literal
+
+
 def _is(*kinds: type) -> Callable[[Any], bool]:
     return lambda kind: (get_origin(kind) or kind) in kinds
 
@@ -199,8 +238,8 @@ def _is(*kinds: type) -> Callable[[Any], bool]:
 def _hooks() -> cattrs.Converter:
     made = cattrs.Converter(detailed_validation=False)
     for predicate, hook in (
-        (lambda kind: isinstance(kind, type) and issubclass(kind, enum.Enum), _enum),
-        (lambda kind: get_origin(kind) is Literal, _literal),
+        (_is_enum, _enum),
+        (_is_literal, _literal),
         (is_union, _union),
         (_is(tuple), _tuple),
         (_is(list, set, frozenset, Sequence, MutableSequence, AbstractSet), _array),

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_config_load -*-
+# -*- test-case-name: tests.test_config_host -*-
 """
 The C{[host]} table: its values refer to each other, so it is read in steps.
 """
@@ -9,7 +9,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from sockhost._config_fit import Misfit
+import attrs
+
+from sockhost._config_fit import Misfit, found, in_order
 from sockhost._config_placeholders import COMMON, Source, besides, expand
 from sockhost._config_structure import keys, make
 from sockhost._config_values import HostSettings
@@ -28,7 +30,7 @@ def read_host(
     @return: the settings with absolute paths; what the placeholders in units
         stand for; and all that is wrong, in which case there are no settings.
     """
-    given = {**_path_defaults(), **table}
+    given = {**table, **_path_defaults(table)}
     if run_dir is not None:
         given["run_dir"] = run_dir.replace("{", "{{").replace("}", "}}")
     sources: dict[str, Source] = {"config_dir": config_dir, **COMMON}
@@ -38,15 +40,21 @@ def read_host(
         value, wrong = expand({key: given[key]}, sources)
         misfits.extend(wrong)
         plain[key] = _absolute(key, value[key])
-        if key in ("run_dir", "log_dir") and isinstance(plain[key], str):
-            sources[key] = plain[key]
+        if key in ("run_dir", "log_dir"):
+            # A bad one is reported once, not again wherever it is used.
+            sources[key] = plain[key] if isinstance(plain[key], str) else "/bad"
     settings, unfit = make(HostSettings, {key: plain[key] for key in given})
     misfits += besides(misfits, unfit)
-    return (None if misfits else settings), sources, misfits
+    told = [
+        attrs.evolve(one, value=found(given, one.path))
+        for one in in_order(misfits, given)
+    ]
+    return (None if misfits else settings), sources, told
 
 
-def _path_defaults() -> dict[str, Any]:
-    return {key: keys(HostSettings)[key].default for key in _PATHS}
+def _path_defaults(table: Mapping[str, Any]) -> dict[str, Any]:
+    missing = [key for key in _PATHS if key not in table]
+    return {key: keys(HostSettings)[key].default for key in missing}
 
 
 def _absolute(key: str, value: Any) -> Any:

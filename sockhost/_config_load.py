@@ -16,7 +16,7 @@ from sockhost._config_graph import dependency_problems, in_order
 from sockhost._config_host import read_host
 from sockhost._config_placeholders import Source
 from sockhost._config_text import NOTHING, key_path, unknown
-from sockhost._config_units import Draft, found, read_unit
+from sockhost._config_units import Draft, read_unit
 from sockhost._config_values import (
     Changes,
     Config,
@@ -59,12 +59,8 @@ def load(
         reason = f"the current directory cannot be found: {error.strerror}"
         raise ConfigError([Problem(path, "", NOTHING, reason)]) from error
     documents, fatal = read_all(path)
-    table = documents[0].host
-    host, sources, misfits = read_host(table, config_dir, run_dir)
-    fatal += [
-        attrs.evolve(misfit, value=found(table, misfit.path)).problem(path, "host")
-        for misfit in misfits
-    ]
+    host, sources, misfits = read_host(documents[0].host, config_dir, run_dir)
+    fatal += [misfit.problem(path, "host") for misfit in misfits]
     drafts, duplicates = _read_units(documents, kinds, sources)
     fatal += _wait_for_problems(path, host, drafts)
     bad = _in_file_order(documents, [*_all_problems(drafts), *duplicates])

@@ -50,7 +50,7 @@ COMMON: Mapping[str, Source] = {
 def expand(
     value: Any,
     sources: Mapping[str, Source],
-    environment: Mapping[str, str] = os.environ,
+    environment: Mapping[str, str] | None = None,
 ) -> tuple[Any, list[Misfit]]:
     """
     Replace the placeholders in every string of a TOML value, however deep.  A
@@ -58,7 +58,9 @@ def expand(
 
     @param sources: the text for each name, or a callable that finds it when it
         is needed and raises L{LookupError} if it cannot.
+    @param environment: the process's own if it is C{None}.
     """
+    variables = os.environ if environment is None else environment
     misfits: list[Misfit] = []
 
     def walk(part: Any, path: KeyPath) -> Any:
@@ -68,7 +70,7 @@ def expand(
             return [walk(item, (*path, index)) for index, item in enumerate(part)]
         if not isinstance(part, str):
             return part
-        text, wrong = _replaced(part, sources, environment)
+        text, wrong = _replaced(part, sources, variables)
         misfits.extend(Misfit(path, part, expected) for expected in wrong)
         return part if wrong else text
 

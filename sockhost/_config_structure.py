@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast, get_origin
 
 import attrs
 
-from sockhost._config_fit import Misfit, Misfits, converter, fit, refused
+from sockhost._config_fit import Misfit, Misfits, converter, fit, in_order, refused
 from sockhost._config_text import NOTHING, explained, phrase, unknown
 from sockhost._errors import ConfigError
 
@@ -59,7 +59,7 @@ def make(
     values = _fill(draft, known, table, misfits)
     _validate(draft, known, values, table, misfits)
     if misfits:
-        return None, sorted(misfits, key=lambda misfit: _position(misfit, table))
+        return None, in_order(misfits, table)
     try:
         return made(**values), []
     except Exception as error:
@@ -86,15 +86,6 @@ def _key(name: str) -> str:
 
 def _argument(attribute: attrs.Attribute[Any]) -> str:
     return attribute.alias or attribute.name
-
-
-def _position(misfit: Misfit, table: Mapping[str, Any]) -> int:
-    order = list(table)
-    return (
-        order.index(misfit.path[0])
-        if misfit.path[:1] and misfit.path[0] in order
-        else len(order)
-    )
 
 
 def _fill(

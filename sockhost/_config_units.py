@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_config_load -*-
+# -*- test-case-name: tests.test_config_units -*-
 """
 One C{[unit.NAME]} table: the keys that every unit has, those of its restart
 policy, and those of its kind.
@@ -14,7 +14,7 @@ import attrs
 from attrs import frozen
 
 from sockhost._config_checks import UNIT_NAME, UNIT_NAME_EXPECTED
-from sockhost._config_fit import KeyPath, Misfit
+from sockhost._config_fit import KeyPath, Misfit, found, in_order
 from sockhost._config_placeholders import Source, besides, expand
 from sockhost._config_structure import keys, make
 from sockhost._config_text import NOTHING, explained, key_path, shown, unknown
@@ -84,12 +84,13 @@ def read_unit(
     """
     draft = Draft(name=name, kind=_kind_word(raw), file=file, raw=raw)
     if not isinstance(raw, dict):
-        return attrs.evolve(draft, problems=(draft.problem((), "expected a table"),))
+        problem = Problem(file, draft.key, raw, "expected a table")
+        return attrs.evolve(draft, problems=(problem,))
     table, misfits = expand(raw, {**sources, "name": name})
     draft = attrs.evolve(draft, kind=_kind_word(table))
     parts = _Parts(table, draft, kinds)
     misfits += besides(misfits, parts.misfits)
-    problems = [draft.problem(one.path, one.expected) for one in _sorted(misfits, raw)]
+    problems = [draft.problem(one.path, one.expected) for one in in_order(misfits, raw)]
     if not UNIT_NAME.fullmatch(name):
         problems.insert(0, Problem(file, draft.key, NOTHING, UNIT_NAME_EXPECTED))
     return attrs.evolve(
@@ -115,7 +116,7 @@ class _Parts:
         kind = table.get("kind")
         if kind is None:
             self.misfits = [m for m in self.misfits if m.path != ("kind",)]
-            self._refuse_kind(f"missing; expected one of {_listed(kinds)}")
+            self._refuse_kind(f"missing; expected {_listed(kinds)}")
         elif isinstance(kind, str) and kind not in kinds:
             self._refuse_kind(unknown("kind", kind, kinds))
         elif isinstance(kind, str):
@@ -156,11 +157,11 @@ def usable_class(kind: IUnitKind) -> type:
     """
     try:
         config_class: type = kind.config_class
-        known = keys(config_class)
-    except attrs.exceptions.NotAnAttrsClassError:
-        raise ValueError("its config_class is not an attrs class") from None
+        known = keys(config_class) if attrs.has(config_class) else None
     except Exception as error:
         raise ValueError(f"its config_class is broken: {explained(error)}") from error
+    if known is None:
+        raise ValueError("its config_class is not an attrs class")
     if clash := sorted(COMMON_KEYS.intersection(known)):
         named = ", ".join(map(shown, clash))
         raise ValueError(f"it wants for itself what every unit has: {named}")
@@ -177,28 +178,6 @@ def _kind_word(raw: Any) -> str:
 
 
 def _listed(kinds: Mapping[str, Any]) -> str:
-    return ", ".join(shown(name) for name in sorted(kinds)) or "none, as there are none"
-
-
-def _sorted(misfits: list[Misfit], raw: Mapping[str, Any]) -> list[Misfit]:
-    """In the order of the file, with what is missing at the end."""
-    order = {key: index for index, key in enumerate(raw)}
-    return sorted(
-        misfits,
-        key=lambda misfit: (
-            order.get(str(misfit.path[0]), len(order)) if misfit.path else len(order)
-        ),
-    )
-
-
-def found(raw: Any, path: KeyPath) -> Any:
-    """
-    Look up what stands in the file, where a placeholder is still one: what it
-    stands for may be a secret.
-    """
-    for part in path:
-        try:
-            raw = raw[part]
-        except (KeyError, IndexError, TypeError):
-            return NOTHING
-    return raw
+    if not kinds:
+        return "the name of a kind, but there are none"
+    return "one of " + ", ".join(map(shown, sorted(kinds)))
