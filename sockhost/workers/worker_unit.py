@@ -1,0 +1,227 @@
+# -*- test-case-name: tests.workers.test_worker_unit -*-
+"""
+A worker as a unit: forked, kept by a keeper, and forked anew when it is lost.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.error import ConnectionClosed
+from twisted.internet.interfaces import IDelayedCall
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from sockhost.interfaces import IUnit, NotReady, UnitLost
+from sockhost.status import Event
+from sockhost.workers.prototype_process import RunningPrototype
+from sockhost.workers.worker_run import PrototypeGone, WorkerRun
+
+START_TIMEOUT = 30.0
+"""Seconds that a worker has from its fork until it is ready."""
+
+QUIT_GRACE = 5.0
+"""Seconds that a worker has to quit, beyond those for draining."""
+
+TERM_GRACE = 1.0
+"""Seconds between C{SIGTERM} and C{SIGKILL} for one that does not."""
+
+
+class Crew(Protocol):
+    """What a worker needs of the unit that it belongs to."""
+
+    def when_ready(self) -> Deferred[RunningPrototype]:
+        """Fires with a prototype that can fork."""
+
+    def listener(self) -> int | None:
+        """The listening descriptor, or C{None} while there is none."""
+
+    def publish(self, event: Event) -> None:
+        """A worker has published an event."""
+
+    def start_failed(self, failure: Failure) -> None:
+        """
+        A start of a worker or the prototype has failed.  Called from within
+        that start: its keeper must not be called before this has returned.
+        """
+
+
+@implementer(IUnit)
+class WorkerUnit:
+    """
+    Runs one worker at a time.
+
+    @ivar index: its place, from 1.
+    """
+
+    def __init__(
+        self,
+        index: int,
+        reactor: Any,
+        crew: Crew,
+        drain: float,
+        timeout: float = START_TIMEOUT,
+    ) -> None:
+        """
+        @param drain: seconds for what is in flight when it quits.
+        @param timeout: seconds until a start fails with L{NotReady}; they do
+            not count while there is no prototype.
+        """
+        self.index = index
+        self._reactor = reactor
+        self._crew = crew
+        self._drain = drain
+        self._timeout = timeout
+        self._run: WorkerRun | None = None
+        self._starting: Deferred[None] | None = None
+        self._watching: Deferred[None] | None = None
+        self._stopping = False
+
+    def start(self, lost: Callable[[Failure], None]) -> Deferred[None]:
+        """Fork a worker and wait until it is ready, and serves if there is a
+        socket already."""
+        self._starting = Deferred.fromCoroutine(self._start(lost))
+        return self._starting
+
+    def stop(self) -> Deferred[UnitLost | None]:
+        """Have the worker quit; end it if it does not."""
+        return Deferred.fromCoroutine(self._stop())
+
+    def abort(self) -> None:
+        """Kill the worker if it is being stopped."""
+        if self._stopping and self._run is not None:
+            self._run.kill()
+
+    def reload(self, config: Any) -> Deferred[bool]:
+        """A new configuration takes a new worker."""
+        return succeed(False)
+
+    def status(self) -> Mapping[str, object]:
+        """Say its process id and what it has done."""
+        run = self._run
+        if run is None:
+            return {"pid": None}
+        return {"pid": run.pid, **run.counters}
+
+    def serve(self, listener: int) -> Deferred[None]:
+        """
+        Have the worker accept, if there is one.
+
+        @return: fires when it does, or has ended: its keeper sees to that.
+        """
+        return Deferred.fromCoroutine(self._ask(lambda run: run.serve(listener)))
+
+    def unlisten(self) -> Deferred[None]:
+        """
+        Have the worker accept no more, if there is one.
+
+        @return: fires when it does not, or has ended.
+        """
+        return Deferred.fromCoroutine(self._ask(WorkerRun.unlisten))
+
+    def hook(self, name: str) -> Deferred[None]:
+        """
+        Run a hook of the worker's handler.
+
+        @return: fires when that has ended, at once if there is no worker.
+            Fails with L{HookFailed<sockhost.workers.port.HookFailed>}.
+        """
+        return Deferred.fromCoroutine(self._ask(lambda run: run.hook(name)))
+
+    async def _start(self, lost: Callable[[Failure], None]) -> None:
+        try:
+            run = await self._fork()
+        except CancelledError:
+            raise
+        except Exception:
+            failure = Failure()
+            await self._kill()
+            self._crew.start_failed(failure)
+            failure.raiseException()
+        finally:
+            self._starting = None
+        self._watch(run, lost)
+
+    async def _fork(self) -> WorkerRun:
+        while True:
+            prototype = await self._crew.when_ready()
+            run = self._run = WorkerRun(f"worker {self.index}", self._crew.publish)
+            run.begin(self._reactor, prototype, self.index)
+            try:
+                await self._until_ready(run)
+            except PrototypeGone:
+                await run.gone.wait()
+                continue
+            return run
+
+    async def _until_ready(self, run: WorkerRun) -> None:
+        late = self._reactor.callLater(self._timeout, self._overdue, run)
+        try:
+            await run.ready
+            listener = self._crew.listener()
+            if listener is not None:
+                await run.serve(listener)
+        except ConnectionClosed:
+            await run.gone.wait()
+            raise run.reason from None
+        finally:
+            if late.active():
+                late.cancel()
+
+    def _overdue(self, run: WorkerRun) -> None:
+        text = f"worker {self.index} was not ready in {self._timeout:g} s"
+        run.give_up(NotReady(text))
+
+    def _watch(self, run: WorkerRun, lost: Callable[[Failure], None]) -> None:
+        def gone(_none: None) -> None:
+            self._run = self._watching = None
+            lost(Failure(run.reason))
+
+        self._watching = run.gone.wait()
+        self._watching.addCallback(gone)
+        self._watching.addErrback(lambda failure: failure.trap(CancelledError))
+
+    async def _ask(self, question: Callable[[WorkerRun], Deferred[Any]]) -> None:
+        try:
+            if self._run is not None:
+                await question(self._run)
+        except ConnectionClosed:
+            # It is ending, and whoever watches it is told.
+            return
+
+    async def _kill(self) -> None:
+        run, self._run = self._run, None
+        if run is not None:
+            run.kill()
+            await run.gone.wait()
+
+    async def _stop(self) -> UnitLost | None:
+        if self._watching is not None:
+            self._watching.cancel()
+            self._watching = None
+        if self._starting is not None:
+            self._starting.cancel()
+        run = self._run
+        if run is None:
+            return None
+        self._stopping = True
+        await self._quit(run)
+        self._stopping = False
+        self._run = None
+        return run.reason if isinstance(run.reason, UnitLost) else None
+
+    async def _quit(self, run: WorkerRun) -> None:
+        # What matters is the worker's end, which its port's tells as well.
+        run.quit().addErrback(lambda failure: failure.trap(ConnectionClosed))
+        term = self._drain + QUIT_GRACE
+        timers: list[IDelayedCall] = [
+            self._reactor.callLater(term, run.signal, signal.SIGTERM),
+            self._reactor.callLater(term + TERM_GRACE, run.kill),
+        ]
+        await run.gone.wait()
+        for timer in timers:
+            if timer.active():
+                timer.cancel()
