@@ -118,7 +118,7 @@ class RedisClient:
             return fail(refused)
         pending = Pending(self._withdraw)
         connection = self._connection
-        if connection is not None and connection.open:
+        if connection is not None and connection.open and not self._closed:
             connection.enqueue(pending, data)
         else:
             self._queue(pending, data)

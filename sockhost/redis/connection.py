@@ -258,7 +258,8 @@ class RedisConnection(Protocol):
             # Firing one may end others.
             if not pending.called:
                 pending.errback(MaybeExecuted(f"no reply within {self._timeout} s"))
-        if self._pending and self._state is not _State.CLOSED:
+        again = self._pending and self._state is not _State.CLOSED
+        if again and self._expiry_call is None:
             self._expire_later()
 
     def _stalled(self) -> None:

@@ -17,7 +17,8 @@ from sockhost.redis.client import RedisClient
 from sockhost.redis.unit import RedisConfig, RedisUnit
 from sockhost.status import State
 
-POLICY = RestartPolicy(backoff_max=2.0, budget=0, start_timeout=0.0)
+# A connection costs little: it is tried often, and for ever.
+POLICY = RestartPolicy(backoff_max=2.0, healthy_after=1.0, budget=0, start_timeout=0.0)
 
 
 def connect(url: str, reactor: Any = None, **options: Any) -> Deferred[RedisClient]:

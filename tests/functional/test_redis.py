@@ -151,7 +151,7 @@ class LossTests(_ServerCase):
         done = maybe = 0
         for round_ in range(100):
             outcome = client.execute("INCR", "n")
-            if round_ % 5 == 0:
+            if round_ % 20 == 10:
                 self.server.ask(b"CLIENT KILL TYPE normal SKIPME yes\r\n")
             try:
                 await outcome
