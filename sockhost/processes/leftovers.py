@@ -131,14 +131,16 @@ class Leftovers:
             self._signal(name, stop_signal)
             if not await self._gone(clock, name, grace):
                 self._signal(name, signal.SIGKILL)
-                if not await self._gone(clock, name, _DYING):
+                if not await self._gone(clock, name, _DYING, cuttable=False):
                     raise SockhostError(
                         f"process {self.living(name)} of a former host does not end"
                     )
         self.forget(name)
         return found
 
-    async def _gone(self, clock: Any, name: str, timeout: float) -> bool:
+    async def _gone(
+        self, clock: Any, name: str, timeout: float, cuttable: bool = True
+    ) -> bool:
         deadline = clock.seconds() + timeout
         while self.living(name):
             if clock.seconds() >= deadline:
@@ -146,7 +148,8 @@ class Leftovers:
             try:
                 await deferLater(clock, _POLL)
             except CancelledError:
-                deadline = min(deadline, clock.seconds())
+                if cuttable:
+                    deadline = clock.seconds()
         return True
 
     def _signal(self, name: str, signum: int) -> None:

@@ -20,6 +20,8 @@ from sockhost.processes.spec import STDERR, STDOUT, ChildSpec
 
 #: The capacity of a pipe, so that one read takes all that is in it.
 READ_SIZE = 65536
+#: A pipe may have been enlarged, by default to 1 MiB at most.
+_FINAL_READS = 16
 
 
 @define
@@ -136,14 +138,22 @@ class OutputReader:
 
     def finish(self) -> None:
         """
-        Take what is in the pipe now, and close it.
-
-        One read is enough: it takes as much as a pipe holds, and what others
-        write meanwhile is not waited for.
+        Take what is in the pipe now, and close it.  Others that still write
+        are not waited for.
         """
-        if self._open:
-            self.doRead()
-            self.close()
+        for _ in range(_FINAL_READS):
+            if not self._open or not self._read():
+                break
+        self.close()
+
+    def _read(self) -> bytes | None:
+        try:
+            data = os.read(self._fd, READ_SIZE)
+        except OSError:
+            return None
+        if data:
+            self.data(data)
+        return data
 
     def close(self) -> None:
         """Stop reading."""
