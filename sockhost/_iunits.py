@@ -300,3 +300,33 @@ class INotifier(Interface):
         decision that the event reports.  Must not block; an exception is
         logged and costs nobody else the event.
         """
+
+
+class IListeningUnit(IUnit):
+    """A unit that others connect to."""
+
+    def unlisten() -> None:
+        """
+        Accept nobody any more and remove the socket's file, but let those who
+        are connected be.  The first thing that a host does when it stops, to
+        all its units.  L{stop} follows.
+        """
+
+
+class IHookedUnit(IUnit):
+    """A unit with a handler whose L{ILifecycle} hooks the host may call."""
+
+    def run_hook(name: str) -> Deferred[None]:
+        """
+        Call the hook C{"reconfigure"} or C{"reopen_logs"} of every copy of
+        the handler that runs.
+
+        @return: fires when all have ended; fails with the first failure.
+        """
+
+
+class ILoggingUnit(IUnit):
+    """A unit that writes a log file of its own."""
+
+    def reopen_logs() -> None:
+        """Close the file and open the one that now has its name."""

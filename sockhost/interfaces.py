@@ -46,8 +46,11 @@ from sockhost._iparts import (
     ISpawner,
 )
 from sockhost._iunits import (
+    IHookedUnit,
     IHost,
     ILifecycle,
+    IListeningUnit,
+    ILoggingUnit,
     INotifier,
     IUnit,
     IUnitHost,
@@ -64,8 +67,11 @@ __all__ = [
     "IChild",
     "IClient",
     "ICodec",
+    "IHookedUnit",
     "IHost",
     "ILifecycle",
+    "IListeningUnit",
+    "ILoggingUnit",
     "INotifier",
     "IRedis",
     "ISocketHandler",

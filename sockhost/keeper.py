@@ -199,12 +199,18 @@ class Keeper:
         if self.state is State.STOPPING and self._core.unit is not None:
             self._core.unit.abort()
 
+    def take_policy(self, policy: RestartPolicy | None) -> None:
+        """Judge by another policy from now on; C{None} for the same."""
+        if policy is not None:
+            self._core.history.policy = policy
+
     def reload(
         self,
         config: Any,
         make: Callable[[], IUnit],
         policy: RestartPolicy | None = None,
         asked_by: str | None = None,
+        in_place: bool = True,
     ) -> Deferred[bool]:
         """
         Bring a new configuration to the unit.  A unit that is up is asked to
@@ -214,11 +220,15 @@ class Keeper:
         @param config: for L{IUnit.reload<sockhost.interfaces.IUnit>}.
         @param make: makes the new unit, if one is needed.  What it raises
             fails the Deferred, and the old unit goes on.
+        @param policy: the restart policy that goes with it.
+        @param in_place: whether the unit that is there can be asked at all.
         @return: fires with C{True} when the unit took it, and with C{False}
             when a new unit is up, or down if that is the goal.  Fails like
             L{start}, or with the failure of the unit's C{reload}.
         """
-        return Deferred.fromCoroutine(self._reload(config, make, policy, asked_by))
+        return Deferred.fromCoroutine(
+            self._reload(config, make, policy, asked_by, in_place)
+        )
 
     async def _reload(
         self,
@@ -226,18 +236,20 @@ class Keeper:
         make: Callable[[], IUnit],
         policy: RestartPolicy | None,
         asked_by: str | None,
+        in_place: bool,
     ) -> bool:
         unit = self._core.unit
         if (
-            unit is not None
+            in_place
+            and unit is not None
             and self.state is State.UP
             and await unit.reload(config)
             and unit is self._core.unit
         ):
-            self._take_policy(policy)
+            self.take_policy(policy)
             return True
         self._core.successor = make()
-        self._take_policy(policy)
+        self.take_policy(policy)
         if self.goal is Goal.UP:
             await self.restart(asked_by)
         elif self.state is not State.STOPPING:
@@ -250,7 +262,3 @@ class Keeper:
 
     def _post(self, action: Callable[[], None]) -> None:
         self._core.mailbox.post(action)
-
-    def _take_policy(self, policy: RestartPolicy | None) -> None:
-        if policy is not None:
-            self._core.history.policy = policy

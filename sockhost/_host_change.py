@@ -1,0 +1,139 @@
+# -*- test-case-name: tests.test_host_change -*-
+"""
+Bringing a new configuration to units that run: only what changed is touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from attrs import define
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from sockhost._host_units import Units
+from sockhost.config import Changes, Config, UnitConfig, changes
+from sockhost.interfaces import GoalChanged, SockhostError, UnitFailed
+
+
+@define(eq=False)
+class Change:
+    """
+    One step from one configuration to the next.
+
+    @ivar asked_by: who wants it, for the record.
+    """
+
+    units: Units
+    old: Config
+    new: Config
+    asked_by: str
+    log = Logger()
+
+    async def apply(self) -> Mapping[str, Sequence[str]]:
+        """
+        Remove, add and change units.  What becomes of the changed ones is
+        seen in their status; the removed ones are gone when this returns.
+        """
+        found = changes(self.old, self.new)
+        for name in reversed(found.removed):
+            await self._remove(name)
+        self._reorder()
+        for name in found.added:
+            self._add(name)
+        for name in found.changed:
+            self._change(name)
+        self._start(found)
+        return {
+            "added": list(found.added),
+            "removed": list(found.removed),
+            "changed": list(found.changed),
+            "unchanged": list(found.unchanged),
+        }
+
+    async def _remove(self, name: str) -> None:
+        try:
+            await self.units.stop(name, self.asked_by)
+        except (UnitFailed, GoalChanged) as error:
+            self.log.error("{unit} is removed all the same: {e}", unit=name, e=error)
+        self.units.remove(name)
+
+    def _reorder(self) -> None:
+        # The order of the dict is the start order, which the new file decides.
+        known = dict(self.units.configs)
+        self.units.configs.clear()
+        for unit in self.new.units:
+            if unit.name in known:
+                self.units.configs[unit.name] = known[unit.name]
+
+    def _add(self, name: str) -> None:
+        unit = self._wanted(name)
+        self.units.add(unit)
+
+    def _change(self, name: str) -> None:
+        unit = self._wanted(name)
+        before = self.old.unit(name)
+        self.units.configs[name] = unit
+        keeper = self.units.keepers[name]
+        keeper.describe(unit)
+        if before is not None and _same_unit(before, unit):
+            keeper.take_policy(unit.policy)
+            self._enable(before, unit)
+            return
+        self.log.info("{unit} has a new configuration", unit=name)
+        reloading = keeper.reload(
+            unit.own,
+            lambda: self.units.make(unit),
+            unit.policy,
+            self.asked_by,
+            in_place=before is not None and _may_reload(before, unit),
+        )
+        reloading.addCallback(self._renew_users, name)
+        reloading.addErrback(
+            lambda failure: self.log.failure(
+                "{unit} did not take its new configuration", failure, unit=name
+            )
+        )
+        self._enable(before, unit)
+
+    def _enable(self, before: UnitConfig | None, after: UnitConfig) -> None:
+        was = before is not None and before.enabled
+        if was and not after.enabled:
+            stopping = Deferred.fromCoroutine(
+                self.units.stop(after.name, self.asked_by)
+            )
+            stopping.addErrback(self._tell, after.name)
+
+    def _start(self, found: Changes) -> None:
+        fresh = set(found.added)
+        for name in found.changed:
+            before, after = self.old.unit(name), self.new.unit(name)
+            if after is not None and (before is None or not before.enabled):
+                fresh.add(name)
+        self.units.order.want(n for n in fresh if self._wanted(n).enabled)
+
+    def _renew_users(self, in_place: bool, name: str) -> None:
+        # Their handlers hold the client of a unit that is no more.
+        if in_place:
+            return
+        for user in self.units.users_of(name):
+            restarting = self.units.keepers[user].restart(self.asked_by)
+            restarting.addErrback(self._tell, user)
+
+    def _tell(self, failure: object, name: str) -> None:
+        self.log.warn("{unit}: {error}", unit=name, error=failure)
+
+    def _wanted(self, name: str) -> UnitConfig:
+        unit = self.new.unit(name)
+        if unit is None:
+            raise SockhostError(f"{name} is not in the new configuration")
+        return unit
+
+
+def _same_unit(before: UnitConfig, after: UnitConfig) -> bool:
+    return before.own == after.own and _may_reload(before, after)
+
+
+def _may_reload(before: UnitConfig, after: UnitConfig) -> bool:
+    # A unit knows its kind and the names that it may use from its making.
+    return before.kind == after.kind and before.uses == after.uses

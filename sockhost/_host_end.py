@@ -1,0 +1,68 @@
+# -*- test-case-name: tests.test_host_end -*-
+"""
+The end of a host: the first reason for it counts.
+"""
+
+from __future__ import annotations
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+
+from sockhost._host_exit import ExitStatus
+from sockhost._host_units import Units
+from sockhost.config import HostSettings
+from sockhost.status import State
+
+_OVER = (State.DONE, State.FAILED, State.DOWN, State.QUARANTINED)
+_BAD = (State.FAILED, State.QUARANTINED)
+
+
+@define(eq=False)
+class End:
+    """
+    Fires when the host is to stop.
+
+    @ivar status: what the host will exit with, or C{None} as long as it is
+        not to stop.
+    @ivar when: fires with the status.
+    """
+
+    status: ExitStatus | None = None
+    reason: str = ""
+    when: Deferred[ExitStatus] = field(factory=Deferred)
+
+    def come(self, status: ExitStatus, reason: str) -> bool:
+        """
+        End the host, if it does not end already.
+
+        @return: whether this was the first reason.
+        """
+        if self.status is not None:
+            return False
+        self.status, self.reason = status, reason
+        self.when.callback(status)
+        return True
+
+
+def verdict(settings: HostSettings, units: Units) -> tuple[ExitStatus, str] | None:
+    """
+    Say whether the units give the host a reason to end: C{wait_for} or
+    C{exit_when_done}.  Only of use once the host is ready.
+    """
+    if settings.wait_for:
+        return _judge({name: units.keepers[name].state for name in settings.wait_for})
+    if settings.exit_when_done:
+        waiting = [n for n in units.keepers if units.order.waits(n)]
+        if not waiting:
+            return _judge({n: k.state for n, k in units.keepers.items()})
+    return None
+
+
+def _judge(states: dict[str, State]) -> tuple[ExitStatus, str] | None:
+    for name, state in states.items():
+        if state in _BAD:
+            if all(other in _OVER for other in states.values()):
+                return ExitStatus.UNIT_FAILED, f"{name} is {state}"
+        elif state not in _OVER:
+            return None
+    return ExitStatus.CLEAN, "all units are done"

@@ -1,0 +1,436 @@
+# -*- test-case-name: tests.test_host -*-
+"""
+The host: keepers in start order, the run directory, the signals, the control
+API, the exit status.
+
+L{Host.run} is the whole life of a host, from the lock on the run directory to
+the removal of the pid file, in the order that the documentation promises.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from attrs import define, field
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from zope.interface import implementer
+
+import sockhost
+from sockhost._host_change import Change
+from sockhost._host_end import End, verdict
+from sockhost._host_exit import ExitStatus
+from sockhost._host_hooks import HostHooks
+from sockhost._host_lock import RunDirLock
+from sockhost._host_log import HostLog
+from sockhost._host_notify import DaemonPipe, StartupFd, SystemdNotifier
+from sockhost._host_once import Coalesced
+from sockhost._host_signals import RECONFIGURE, STOP, Signals
+from sockhost._host_units import Units
+from sockhost._host_watch import PidWatch
+from sockhost.config import Config
+from sockhost.control.server import ControlServer
+from sockhost.interfaces import (
+    HostLocked,
+    IHookedUnit,
+    IHost,
+    ILoggingUnit,
+    INotifier,
+    IUnitKind,
+    NoSuchUnit,
+    SockhostError,
+    StartupFailed,
+)
+from sockhost.keeper import Keeper
+from sockhost.processes.orphans import OrphanReaper
+from sockhost.status import Event, HostStatus, Phase, UnitStatus
+from sockhost.supervise.events import Notifiers
+
+__all__ = ["ExitStatus", "Host", "Surroundings"]
+
+
+@define(eq=False)
+class Surroundings:
+    """
+    Who started the host, and what it is to live no longer than.  Every part
+    may be absent.
+    """
+
+    startup_fd: StartupFd = field(factory=lambda: StartupFd(None))
+    systemd: SystemdNotifier = field(factory=lambda: SystemdNotifier(None))
+    parent: DaemonPipe = field(factory=DaemonPipe)
+    watch_pid: int | None = None
+
+
+@implementer(IHost)
+class Host:
+    """
+    One host on one run directory.  It is run once.
+
+    @ivar phase: what it is doing.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        config: Config,
+        read_again: Callable[[], Config],
+        kinds: Mapping[str, IUnitKind],
+        surroundings: Surroundings | None = None,
+        signals: Signals | None = None,
+    ) -> None:
+        """
+        @param config: what to run.
+        @param read_again: reads the configuration anew, whole and strictly;
+            raises L{ConfigError<sockhost.interfaces.ConfigError>}.
+        @param signals: the signals of the process; C{None} to leave them.
+        """
+        self.reactor = reactor
+        self.phase = Phase.STARTING
+        self._config = config
+        self._read_again = read_again
+        self._kinds = kinds
+        self._around = surroundings or Surroundings()
+        self._signals = signals
+        self._started = time.time()
+        self._lock = RunDirLock(os.path.join(self.run_dir, "sockhost.pid"))
+        self._locked = False
+        self._notifiers = Notifiers()
+        self._units = Units(self, kinds, reactor, self._unit_changed)
+        self._undecided: set[str] = set()
+        self._end = End()
+        self._hooks = HostHooks(config.host.lifecycle, self.config_dir)
+        self._control = ControlServer(self, reactor, config.host.control)
+        self._host_log = HostLog(os.path.join(self.log_dir, "host.jsonl"))
+        self._orphans = OrphanReaper(reactor)
+        self._reconfiguring = Coalesced(self._reconfigure)
+
+    # -- the whole life -----------------------------------------------------
+
+    def acquire(self) -> None:
+        """
+        Lock the run directory: the first thing that a host does.
+
+        @raise HostLocked: another host has it; nothing was touched.
+        """
+        self._lock.acquire()
+        self._locked = True
+
+    def run(self) -> Deferred[ExitStatus]:
+        """
+        Live.  The lock is taken if L{acquire} was not called.
+
+        @return: fires with the exit status when nothing of the host is left.
+            Never fails.  Cancelling it is like L{shutdown}.
+        """
+        living = Deferred.fromCoroutine(self._live())
+        result: Deferred[ExitStatus] = Deferred(lambda _: self.shutdown("cancelled"))
+        living.addErrback(self._died).chainDeferred(result)
+        return result
+
+    async def _live(self) -> ExitStatus:
+        if not self._locked:
+            try:
+                self.acquire()
+            except HostLocked as error:
+                self._around.parent.failed(str(error))
+                self.log.error("{reason}", reason=str(error))
+                return ExitStatus.LOCKED
+        try:
+            return await self._live_locked()
+        finally:
+            self._lock.release()
+            self._around.startup_fd.close()
+
+    async def _live_locked(self) -> ExitStatus:
+        self._listen_to_signals()
+        os.makedirs(self.log_dir, mode=0o750, exist_ok=True)
+        self._host_log.start()
+        self._orphans.install()
+        try:
+            try:
+                await self._start()
+            except (StartupFailed, CancelledError) as error:
+                self._fail_start(error)
+            status = await self._end.when
+            await self._stop()
+            return status
+        finally:
+            await self._control.stop()
+            self._orphans.uninstall()
+            self._host_log.stop()
+            if self._signals is not None:
+                self._signals.restore()
+
+    def _died(self, failure: Any) -> ExitStatus:
+        self.log.failure("the host met a defect", failure)
+        self._around.parent.failed(failure.getErrorMessage())
+        return ExitStatus.STARTUP_FAILED
+
+    def _listen_to_signals(self) -> None:
+        if self._signals is None:
+            return
+        names = {signum: signum.name for signum in (*STOP, *RECONFIGURE)}
+        handlers: dict[int, Callable[[], None]] = {
+            signum: lambda signum=signum: self.shutdown(names[signum])  # type: ignore[misc]
+            for signum in STOP
+        }
+        usr1, hup = RECONFIGURE
+        handlers[usr1] = lambda: self._reconfigure_by_signal("SIGUSR1")
+        handlers[hup] = self._hang_up
+        self._signals.listen(handlers)
+
+    def _hang_up(self) -> None:
+        self.reopen_logs()
+        self._reconfigure_by_signal("SIGHUP")
+
+    def _reconfigure_by_signal(self, name: str) -> None:
+        # A failure was logged where it arose, and there is nobody to tell.
+        self.reconfigure(name).addErrback(lambda _: None)
+
+    # -- start --------------------------------------------------------------
+
+    async def _start(self) -> None:
+        for problem in self._config.problems:
+            self.log.error("{problem}", problem=str(problem))
+        self._units.load(self._config)
+        try:
+            self._control.start()
+        except (SockhostError, OSError) as error:
+            raise StartupFailed(f"no control socket: {error}") from error
+        await self._hooks.startup()
+        if self._end.status is not None:
+            return
+        wanted = self._units.start_enabled()
+        self._undecided = {n for n in wanted if not self._units.order.decided(n)}
+        self._look()
+
+    def _fail_start(self, error: BaseException) -> None:
+        if self._end.come(ExitStatus.STARTUP_FAILED, str(error)):
+            self.log.error("startup failed: {reason}", reason=str(error))
+            self._around.parent.failed(str(error))
+
+    def _unit_changed(self, keeper: Keeper) -> None:
+        status = keeper.status()
+        fields = {
+            "goal": status.goal.value,
+            "state": status.state.value,
+            "reason": status.reason,
+            "next_try": status.next_try,
+            "restarts": status.restarts,
+        }
+        self.publish(
+            Event(at=time.time(), event="state", unit=keeper.name, fields=fields)
+        )
+        self.reactor.callLater(0, self._look)
+
+    def _look(self) -> None:
+        if self._end.status is not None:
+            return
+        decided = self._units.order.decided
+        self._undecided = {
+            n for n in self._undecided if n in self._units.keepers and not decided(n)
+        }
+        if self.phase is Phase.STARTING and not self._undecided:
+            self._be_ready()
+        if self.phase is Phase.READY:
+            found = verdict(self._config.host, self._units)
+            if found is not None:
+                self._finish(*found)
+
+    def _be_ready(self) -> None:
+        self.phase = Phase.READY
+        self._announce()
+        self.publish(Event(at=time.time(), event="ready"))
+        self._around.startup_fd.ready()
+        self._around.systemd.ready()
+        self._around.parent.ready()
+        self._hooks.wait(self._finish)
+        if self._around.watch_pid is not None:
+            self._watch = PidWatch(
+                self.reactor,
+                self._around.watch_pid,
+                lambda: self._finish(
+                    ExitStatus.WATCHED_PID_GONE, "the watched process is gone"
+                ),
+            )
+            self._watch.start()
+
+    def _announce(self) -> None:
+        for status in self._units.status():
+            where = status.details.get("path") or status.details.get("url") or ""
+            self.log.info(
+                "{unit} is {state}{where}{reason}",
+                unit=status.name,
+                state=status.state.value,
+                where=f" at {where}" if where else "",
+                reason=f": {status.reason}" if status.reason else "",
+            )
+        self.log.info(
+            "ready; steer it with: sockhost --run-dir {run_dir} status",
+            run_dir=os.path.relpath(self.run_dir),
+        )
+
+    # -- stop ---------------------------------------------------------------
+
+    def _finish(self, status: ExitStatus, reason: str) -> None:
+        if self._end.come(status, reason):
+            self.log.info("shutting down: {reason}", reason=reason)
+            self._hooks.cancel()
+
+    async def _stop(self) -> None:
+        self.phase = Phase.STOPPING
+        self._around.parent.failed(self._end.reason)
+        self._around.systemd.stopping()
+        self.publish(
+            Event(at=time.time(), event="stopping", fields={"reason": self._end.reason})
+        )
+        if self._watch is not None:
+            self._watch.stop()
+        self._units.unlisten()
+        await self._units.stop_all(self._end.reason)
+        await self._hooks.shutdown()
+
+    _watch: PidWatch | None = None
+
+    # -- IUnitHost ----------------------------------------------------------
+
+    @property
+    def run_dir(self) -> str:
+        return self._config.host.run_dir
+
+    @property
+    def log_dir(self) -> str:
+        return self._config.host.log_dir
+
+    @property
+    def config_dir(self) -> str:
+        return os.path.dirname(self._config.path)
+
+    def use(self, name: str) -> Any:
+        return self._units.client(name)
+
+    def publish(self, event: Event) -> None:
+        self._notifiers.publish(event)
+
+    def child_kind(self, name: str) -> IUnitKind:
+        try:
+            return self._kinds[name]
+        except KeyError:
+            raise SockhostError(f"there is no kind {name!r}") from None
+
+    def unit_config(self, name: str) -> Any:
+        try:
+            return self._units.configs[name]
+        except KeyError:
+            raise NoSuchUnit(name, list(self._units.configs)) from None
+
+    # -- IHost --------------------------------------------------------------
+
+    def status(self) -> HostStatus:
+        return HostStatus(
+            name=self._config.host.name,
+            version=sockhost.__version__,
+            pid=os.getpid(),
+            phase=self.phase,
+            started=self._started,
+            config=self._config.path,
+            run_dir=self.run_dir,
+            control=self._config.host.control,
+            problems=tuple(str(problem) for problem in self._config.problems),
+            units=self._units.status(),
+        )
+
+    def unit_status(self, name: str) -> UnitStatus:
+        return self._units.keeper(name).status()
+
+    def log_path(self, name: str) -> str:
+        self._units.keeper(name)
+        return os.path.join(self.log_dir, f"{name}.log")
+
+    def start(self, name: str, asked_by: str) -> Deferred[None]:
+        self.log.info("{who} starts {unit}", who=asked_by, unit=name)
+        return Deferred.fromCoroutine(self._while_alive(self._units.start(name)))
+
+    def stop(self, name: str, asked_by: str) -> Deferred[None]:
+        self.log.info("{who} stops {unit}", who=asked_by, unit=name)
+        return Deferred.fromCoroutine(self._units.stop(name, asked_by))
+
+    def restart(self, name: str, asked_by: str) -> Deferred[None]:
+        self.log.info("{who} restarts {unit}", who=asked_by, unit=name)
+        return Deferred.fromCoroutine(
+            self._while_alive(self._units.restart(name, asked_by))
+        )
+
+    def reload(self, name: str, asked_by: str) -> Deferred[bool]:
+        self.log.info("{who} reloads {unit}", who=asked_by, unit=name)
+        return Deferred.fromCoroutine(
+            self._while_alive(self._units.reload(name, asked_by))
+        )
+
+    def reconfigure(self, asked_by: str) -> Deferred[Mapping[str, Sequence[str]]]:
+        return self._reconfiguring.call(asked_by)
+
+    def reopen_logs(self) -> None:
+        self._host_log.reopen()
+        for name, unit in self._units.hooked(ILoggingUnit):
+            try:
+                unit.reopen_logs()
+            except Exception:
+                self.log.failure("{unit} did not reopen its log", unit=name)
+        self._run_unit_hooks("reopen_logs")
+        self.log.info("logs are reopened")
+
+    def shutdown(self, asked_by: str) -> None:
+        if self._end.status is None:
+            self._finish(ExitStatus.CLEAN, asked_by)
+        else:
+            self.log.info("{who}: no more grace", who=asked_by)
+            self._units.hurry()
+
+    def subscribe(self, notifier: INotifier) -> Callable[[], None]:
+        return self._notifiers.subscribe(notifier)
+
+    async def _while_alive(self, work: Any) -> Any:
+        if self._end.status is not None:
+            work.close()
+            raise SockhostError("the host is shutting down")
+        return await work
+
+    # -- reconfigure --------------------------------------------------------
+
+    async def _reconfigure(self, asked_by: str) -> Mapping[str, Sequence[str]]:
+        if self._end.status is not None:
+            raise SockhostError("the host is shutting down")
+        self.log.info("{who} has the configuration read again", who=asked_by)
+        self._around.systemd.reloading()
+        try:
+            new = self._read_again()
+            found = await Change(self._units, self._config, new, asked_by).apply()
+        except SockhostError as error:
+            self.log.error("nothing is changed: {reason}", reason=str(error))
+            raise
+        finally:
+            self._around.systemd.ready()
+        self._warn_of_fixed(new)
+        self._config = new
+        self.publish(Event(at=time.time(), event="reconfigured", fields=found))
+        await self._hooks.reconfigure()
+        self._run_unit_hooks("reconfigure")
+        return found
+
+    def _warn_of_fixed(self, new: Config) -> None:
+        if new.host != self._config.host:
+            self.log.warn("[host] has changed: that takes effect at the next start")
+
+    def _run_unit_hooks(self, hook: str) -> None:
+        for name, unit in self._units.hooked(IHookedUnit):
+            unit.run_hook(hook).addErrback(self._blame_hook, hook, name)
+
+    def _blame_hook(self, failure: Any, hook: str, name: str) -> None:
+        self.log.failure("{hook} of {unit} failed", failure, hook=hook, unit=name)

@@ -1,0 +1,172 @@
+# -*- test-case-name: tests.supervise.test_tap -*-
+"""
+Any C{twistd} plugin as a unit: its service runs inside the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from attrs import define, field, frozen
+from twisted.application.service import IService, IServiceMaker
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.plugin import IPlugin, getPlugins
+from twisted.python.failure import Failure
+from twisted.python.usage import UsageError
+from zope.interface import implementer
+
+from sockhost.config import positive
+from sockhost.interfaces import (
+    IUnit,
+    IUnitHost,
+    IUnitKind,
+    SockhostError,
+    UnitFailed,
+    UnitLost,
+)
+
+
+@frozen(kw_only=True)
+class TapConfig:
+    """
+    The keys of a C{tap} unit.
+
+    @ivar tap: the name of the plugin, as in C{twistd NAME}.
+    @ivar args: its command line, a word each.
+    @ivar grace: seconds that its service may take to stop.
+    """
+
+    tap: str
+    args: tuple[str, ...] = ()
+    grace: float = field(default=10.0, validator=positive)
+
+
+def _installed() -> Iterable[IServiceMaker]:
+    return getPlugins(IServiceMaker)
+
+
+@implementer(IPlugin, IUnitKind)
+@define
+class TapKind:
+    """
+    Makes units of C{twistd} plugins.
+
+    @ivar makers: finds the plugins.
+    """
+
+    name = "tap"
+    config_class = TapConfig
+    portable = False
+
+    makers: Callable[[], Iterable[IServiceMaker]] = _installed
+
+    def make(self, name: str, config: TapConfig, host: IUnitHost) -> IUnit:
+        """Make the unit; what is wrong with the plugin or its options shows here."""
+        maker = self._find(config.tap)
+
+        def build() -> IService:
+            return _build(maker, config)
+
+        return TapUnit(name, config, host.reactor, build, build())
+
+    def _find(self, wanted: str) -> IServiceMaker:
+        makers = {maker.tapname: maker for maker in self.makers()}
+        if wanted in makers:
+            return makers[wanted]
+        near = get_close_matches(wanted, list(makers), 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise SockhostError(f"no twistd plugin is called {wanted!r}{hint}")
+
+
+def _build(maker: IServiceMaker, config: TapConfig) -> IService:
+    options = maker.options()
+    try:
+        options.parseOptions(list(config.args))
+        service: IService = maker.makeService(options)
+    except UsageError as error:
+        raise SockhostError(f"options of tap {config.tap!r}: {error}") from error
+    except SystemExit as error:
+        # --help and --version do this, and so do careless plugins.
+        raise SockhostError(
+            f"tap {config.tap!r} ends the program instead of making a service"
+        ) from error
+    return service
+
+
+@implementer(IUnit)
+class TapUnit:
+    """
+    One service.  Each start is that of a service made anew, as few services
+    bear a second one.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        config: TapConfig,
+        clock: IReactorTime,
+        build: Callable[[], IService],
+        first: IService,
+    ) -> None:
+        self._name = name
+        self._config = config
+        self._clock = clock
+        self._build = build
+        self._next: IService | None = first
+        self._service: IService | None = None
+        self._giving_up: Deferred[Any] | None = None
+
+    def start(self, lost: Callable[[Failure], None]) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._start())
+
+    async def _start(self) -> None:
+        service, self._next = self._next or self._build(), None
+        self._service = service
+        try:
+            await maybeDeferred(service.privilegedStartService)
+            await maybeDeferred(service.startService)
+        except BaseException:
+            # Some of a collection may run.  The error that counts is the first.
+            self._service = None
+            await self._end(service, quiet=True)
+            raise
+
+    def stop(self) -> Deferred[UnitLost | None]:
+        service, self._service = self._service, None
+        if service is None:
+            return succeed(None)
+        return Deferred.fromCoroutine(self._end(service))
+
+    async def _end(self, service: IService, quiet: bool = False) -> None:
+        stopping = maybeDeferred(service.stopService)
+        self._giving_up = stopping
+        stopping.addTimeout(self._config.grace, self._clock, self._too_late)
+        try:
+            await stopping
+        except Exception:
+            if not quiet:
+                raise
+        finally:
+            self._giving_up = None
+
+    def _too_late(self, _result: object, _timeout: float) -> None:
+        raise UnitFailed(
+            f"the service of {self._name} did not stop in {self._config.grace:g} s"
+        )
+
+    def abort(self) -> None:
+        if self._giving_up is not None:
+            self._giving_up.cancel()
+
+    def reload(self, config: TapConfig) -> Deferred[bool]:
+        return succeed(config == self._config)
+
+    def status(self) -> Mapping[str, object]:
+        return {
+            "tap": self._config.tap,
+            "args": list(self._config.args),
+            "running": self._service is not None,
+        }

@@ -1,0 +1,245 @@
+# -*- test-case-name: tests.test_tap -*-
+"""
+The ways in: C{twistd sockhost} and C{sockhost run}.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from attrs import frozen
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.task import react
+from twisted.logger import globalLogBeginner, textFileLogObserver
+from twisted.python.usage import Options as UsageOptions
+from twisted.python.usage import UsageError
+
+from sockhost._host_exit import leave_with
+from sockhost._host_notify import DaemonPipe, StartupFd, SystemdNotifier
+from sockhost._host_signals import Signals
+from sockhost.config import Config, load
+from sockhost.host import ExitStatus, Host, Surroundings
+from sockhost.interfaces import ConfigError, HostLocked
+from sockhost.plugins import kinds
+
+
+@frozen(kw_only=True)
+class Start:
+    """
+    How a host is to be started.
+
+    @ivar config: the configuration file.
+    @ivar run_dir: the run directory, instead of the one in the file.
+    @ivar strict: treat a bad unit as an error of the whole file.
+    @ivar startup_fd: a descriptor that gets 4 zero bytes when all is ready.
+    @ivar watch_pid: a process that the host is to live no longer than.
+    """
+
+    config: str
+    run_dir: str | None = None
+    strict: bool = False
+    startup_fd: int | None = None
+    watch_pid: int | None = None
+
+    def read(self) -> Config:
+        """
+        Read the configuration.
+
+        @raise ConfigError: it cannot be used.
+        """
+        return load(self.config, kinds(), strict=self.strict, run_dir=self.run_dir)
+
+    def read_again(self) -> Config:
+        """Read it for a host that runs: whole, or not at all."""
+        return load(self.config, kinds(), strict=True, run_dir=self.run_dir)
+
+    def make_host(self, reactor: Any, config: Config, parent: DaemonPipe) -> Host:
+        """Make the host.  Takes C{NOTIFY_SOCKET} out of the environment."""
+        # What the host starts must not speak to systemd in its place.
+        systemd = SystemdNotifier(os.environ.pop("NOTIFY_SOCKET", None))
+        around = Surroundings(
+            startup_fd=StartupFd(self.startup_fd),
+            systemd=systemd,
+            parent=parent,
+            watch_pid=self.watch_pid,
+        )
+        return Host(reactor, config, self.read_again, kinds(), around, Signals(reactor))
+
+
+def _number(least: int, what: str) -> Callable[[str], int]:
+    def coerce(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if number < least:
+            raise ValueError(f"{text!r} is not {what}")
+        return number
+
+    return coerce
+
+
+class Options(UsageOptions):
+    """
+    The command line of C{twistd sockhost}.
+    """
+
+    synopsis = "[twistd options] sockhost --config FILE [options]"
+    longdesc = (
+        "Runs the units of a configuration file.  Exit statuses: 0 clean, "
+        "64 usage, 69 the watched process is gone, 70 startup failed, "
+        "73 another host runs there, 75 a unit that was waited for failed, "
+        "78 configuration."
+    )
+    optParameters = [
+        ["config", "c", None, "The configuration file (TOML)."],
+        ["run-dir", None, None, "Run directory, instead of the one in the file."],
+        [
+            "startup-fd",
+            None,
+            None,
+            "A descriptor that gets 4 zero bytes when all is ready.",
+            _number(0, "the number of a descriptor"),
+        ],
+        [
+            "watch-pid",
+            None,
+            None,
+            "Stop when this process ends (exit status 69).",
+            _number(1, "a process id"),
+        ],
+    ]
+    optFlags = [["strict", None, "Treat a bad unit as an error of the whole file."]]
+
+    def postOptions(self) -> None:
+        """Check the command line as a whole."""
+        if not self["config"]:
+            raise UsageError("--config FILE is needed")
+        # twistd's own pid file trusts any live process with that number.  The
+        # host's is locked, so it does without twistd's unless told otherwise.
+        if self.parent is not None and self.parent.get("pidfile") == "twistd.pid":
+            self.parent["pidfile"] = ""
+
+    def start(self) -> Start:
+        """Say how the host is to be started."""
+        return Start(
+            config=self["config"],
+            run_dir=self["run-dir"],
+            strict=bool(self["strict"]),
+            startup_fd=self["startup-fd"],
+            watch_pid=self["watch-pid"],
+        )
+
+
+class HostService(Service):
+    """
+    A host under C{twistd}.
+
+    It lives while the reactor runs, and stops the reactor when it ends.  When
+    something else stops the reactor, that waits for the host to stop.
+
+    @ivar status: what the host ended with, or C{None} before that.
+    """
+
+    def __init__(
+        self,
+        make_host: Callable[[DaemonPipe], Host],
+        reactor: Any,
+        twistd: dict[str, Any],
+    ) -> None:
+        """
+        @param make_host: makes the host, after C{twistd} went to the background.
+        @param twistd: the options of C{twistd}.
+        """
+        self.status: ExitStatus | None = None
+        self._make_host = make_host
+        self._reactor = reactor
+        self._twistd = twistd
+        self._host: Host | None = None
+        self._ended: Deferred[None] = Deferred()
+
+    def startService(self) -> None:
+        """Lock the run directory, and live as soon as the reactor runs."""
+        super().startService()
+        # Left where it is, twistd would say "started" before anything was.
+        parent = DaemonPipe(self._twistd.pop("statusPipe", None))
+        self._host = self._make_host(parent)
+        try:
+            self._host.acquire()
+        except HostLocked as error:
+            parent.failed(str(error))
+            _leave(ExitStatus.LOCKED, str(error))
+        self._reactor.callWhenRunning(self._live)
+
+    def stopService(self) -> Deferred[None] | None:
+        """Stop the host.  Fires when nothing of it is left."""
+        super().stopService()
+        if self._host is None or self.status is not None:
+            return None
+        self._host.shutdown("the reactor stops")
+        return self._ended
+
+    def _live(self) -> None:
+        assert self._host is not None
+        self._host.run().addCallback(self._end)
+
+    def _end(self, status: ExitStatus) -> None:
+        self.status = status
+        leave_with(status)
+        self._ended.callback(None)
+        if self._reactor.running:
+            self._reactor.stop()
+
+
+def makeService(options: Options) -> HostService:
+    """
+    Make the service that C{twistd} runs.
+
+    @raise SystemExit: the configuration cannot be used (78); the reasons were
+        printed.
+    """
+    from twisted.internet import reactor
+
+    start = options.start()
+    config = _read_or_leave(start)
+    return HostService(
+        lambda parent: start.make_host(reactor, config, parent),
+        reactor,
+        options.parent if options.parent is not None else {},
+    )
+
+
+def run(start: Start) -> NoReturn:
+    """
+    Run a host in the foreground without C{twistd}, and leave the process with
+    its exit status.
+    """
+    globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stdout)])
+    config = _read_or_leave(start)
+
+    async def live(reactor: Any) -> None:
+        host = start.make_host(reactor, config, DaemonPipe())
+        try:
+            host.acquire()
+        except HostLocked as error:
+            _leave(ExitStatus.LOCKED, str(error))
+        raise SystemExit(int(await host.run()))
+
+    react(live)
+
+
+def _read_or_leave(start: Start) -> Config:
+    try:
+        return start.read()
+    except ConfigError as error:
+        _leave(ExitStatus.CONFIG, str(error))
+
+
+def _leave(status: ExitStatus, message: str) -> NoReturn:
+    sys.stderr.write(f"sockhost: {message}\n")
+    sys.stderr.flush()
+    raise SystemExit(int(status))

@@ -1,0 +1,206 @@
+"""
+Tests for L{sockhost.supervise.tap}.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import define, field
+from twisted.application.service import IServiceMaker, Service
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from twisted.python.usage import Options, UsageError
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from sockhost.interfaces import IUnit, IUnitKind, SockhostError, UnitFailed
+from sockhost.supervise.tap import TapConfig, TapKind
+from sockhost.testing.units import MemoryUnitHost
+
+
+class PortOptions(Options):
+    """One option, which has to be a number."""
+
+    optParameters = [["port", None, "80", "A number.", int]]
+
+    def postOptions(self) -> None:
+        """Refuse one number."""
+        if self["port"] == 13:
+            raise UsageError("port 13 is unlucky")
+
+
+class Recording(Service):
+    """A service that says what is done to it, and stops when it is told."""
+
+    def __init__(self, options: Any) -> None:
+        self.options = options
+        self.calls: list[str] = []
+        self.stopping: Deferred[None] = Deferred()
+        self.starting: Deferred[None] | None = None
+
+    def privilegedStartService(self) -> None:
+        self.calls.append("privileged")
+
+    def startService(self) -> Any:
+        self.calls.append("start")
+        if self.options["port"] == 99:
+            raise OSError("the port is taken")
+        return self.starting
+
+    def stopService(self) -> Deferred[None]:
+        self.calls.append("stop")
+        return self.stopping
+
+
+@implementer(IServiceMaker)
+@define
+class Maker:
+    """A twistd plugin."""
+
+    tapname = "recording"
+    description = "Says what is done to it."
+    options = PortOptions
+    made: list[Recording] = field(factory=list)
+
+    def makeService(self, options: Any) -> Recording:
+        if options["port"] == 7:
+            raise ZeroDivisionError("a defect")
+        self.made.append(Recording(options))
+        return self.made[-1]
+
+
+class TapCase(SynchronousTestCase):
+    """A kind that finds one plugin."""
+
+    def setUp(self) -> None:
+        self.maker = Maker()
+        self.clock = Clock()
+        self.kind = TapKind(lambda: [self.maker])
+        self.lost: list[Failure] = []
+
+    def make(self, *args: str, tap: str = "recording") -> IUnit:
+        """Make a unit."""
+        host = MemoryUnitHost(self.mktemp(), self.clock)
+        return self.kind.make("web", TapConfig(tap=tap, args=args), host)
+
+
+class KindTests(TapCase):
+    """Making units."""
+
+    def test_interface(self) -> None:
+        """The kind and its units are what they claim to be."""
+        verifyObject(IUnitKind, self.kind)
+        verifyObject(IUnit, self.make())
+
+    def test_options(self) -> None:
+        """The plugin gets its command line."""
+        self.make("--port", "8080")
+        self.assertEqual(self.maker.made[0].options["port"], 8080)
+
+    def test_unknown(self) -> None:
+        """An unknown plugin is named, with one that is like it."""
+        error = self.assertRaises(SockhostError, self.make, tap="recordin")
+        self.assertEqual(
+            str(error),
+            "no twistd plugin is called 'recordin'; did you mean 'recording'?",
+        )
+
+    def test_bad_options(self) -> None:
+        """Options that the plugin refuses are refused with its words."""
+        error = self.assertRaises(SockhostError, self.make, "--port", "13")
+        self.assertEqual(str(error), "options of tap 'recording': port 13 is unlucky")
+        self.assertRaises(SockhostError, self.make, "--no-such-option")
+
+    def test_exception(self) -> None:
+        """What C{makeService} raises comes through."""
+        self.assertRaises(ZeroDivisionError, self.make, "--port", "7")
+
+    def test_exit(self) -> None:
+        """A plugin that wants to end the program does not."""
+        error = self.assertRaises(SockhostError, self.make, "--version")
+        self.assertEqual(
+            str(error),
+            "tap 'recording' ends the program instead of making a service",
+        )
+
+
+class UnitTests(TapCase):
+    """The life of the service."""
+
+    def test_start(self) -> None:
+        """It is started the way twistd does it."""
+        unit = self.make()
+        self.assertIsNone(self.successResultOf(unit.start(self.lost.append)))
+        self.assertEqual(self.maker.made[0].calls, ["privileged", "start"])
+        self.assertIs(unit.status()["running"], True)
+
+    def test_start_with_a_deferred(self) -> None:
+        """A service whose start takes time is waited for."""
+        unit = self.make()
+        self.maker.made[0].starting = Deferred()
+        starting = unit.start(self.lost.append)
+        self.assertNoResult(starting)
+        self.maker.made[0].starting.callback(None)
+        self.successResultOf(starting)
+
+    def test_start_fails(self) -> None:
+        """What was started of it is stopped, and the reason told."""
+        unit = self.make("--port", "99")
+        self.maker.made[0].stopping.callback(None)
+        self.failureResultOf(unit.start(self.lost.append), OSError)
+        self.assertEqual(self.maker.made[0].calls, ["privileged", "start", "stop"])
+
+    def test_stop(self) -> None:
+        """It is stopped when its Deferred has fired."""
+        unit = self.make()
+        self.successResultOf(unit.start(self.lost.append))
+        stopping = unit.stop()
+        self.assertNoResult(stopping)
+        self.maker.made[0].stopping.callback(None)
+        self.assertIsNone(self.successResultOf(stopping))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_stop_when_down(self) -> None:
+        """What does not run is down."""
+        self.assertIsNone(self.successResultOf(self.make().stop()))
+
+    def test_stop_too_slow(self) -> None:
+        """A service that does not stop is said to be still there."""
+        unit = self.make()
+        self.successResultOf(unit.start(self.lost.append))
+        stopping = unit.stop()
+        self.clock.advance(10)
+        failure = self.failureResultOf(stopping, UnitFailed)
+        self.assertEqual(str(failure.value), "the service of web did not stop in 10 s")
+
+    def test_abort(self) -> None:
+        """The grace can be cut short."""
+        unit = self.make()
+        self.successResultOf(unit.start(self.lost.append))
+        stopping = unit.stop()
+        unit.abort()
+        self.failureResultOf(stopping)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_start_again(self) -> None:
+        """Each start is that of a new service."""
+        unit = self.make()
+        for _ in range(2):
+            self.successResultOf(unit.start(self.lost.append))
+            self.maker.made[-1].stopping.callback(None)
+            self.successResultOf(unit.stop())
+        self.assertEqual(
+            [made.calls for made in self.maker.made],
+            [["privileged", "start", "stop"]] * 2,
+        )
+
+    def test_reload(self) -> None:
+        """A changed configuration needs a restart."""
+        unit = self.make()
+        same = TapConfig(tap="recording")
+        other = TapConfig(tap="recording", args=("--port", "8"))
+        self.assertTrue(self.successResultOf(unit.reload(same)))
+        self.assertFalse(self.successResultOf(unit.reload(other)))
