@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def run(*command: str | Path, cwd: Path = ROOT) -> str:
-    """Run a command, show it and what it says, and stop at its failure."""
+    """Run a command; show what it says, and stop, if it fails."""
     print("$", *command, flush=True)
     result = subprocess.run(
         [str(word) for word in command],
@@ -25,8 +25,8 @@ def run(*command: str | Path, cwd: Path = ROOT) -> str:
         stderr=subprocess.STDOUT,
         text=True,
     )
-    print(result.stdout, end="", flush=True)
     if result.returncode != 0:
+        print(result.stdout, end="", flush=True)
         sys.exit(f"failed with status {result.returncode}: {command[0]}")
     return result.stdout
 

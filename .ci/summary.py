@@ -24,12 +24,11 @@ def tests(path: Path) -> tuple[int, int]:
 
 def environments(path: Path) -> dict[str, bool]:
     """Which environments of tox's result file ran, and whether all went well."""
-    ran = json.loads(path.read_text()).get("testenvs", {})
+    found = json.loads(path.read_text()).get("testenvs", {})
     return {
-        name: all(step.get("retcode") == 0 for step in env.get("test", []))
-        and bool(env.get("test"))
-        for name, env in ran.items()
-        if not name.startswith(".pkg")
+        name: bool(env["result"]["success"])
+        for name, env in found.items()
+        if "result" in env
     }
 
 
