@@ -44,12 +44,12 @@ class Launcher:
         End what a killed host left of the unit.
 
         @return: fires when nothing of it is left.  Fails if that cannot be
-            had.  Cancelling has no effect; see L{abort} and L{settled}.
+            had.  Cancelling only detaches; see L{abort} and L{settled}.
         """
         self._reclaiming = self._leftovers.reclaim(
             self.host.reactor, self.name, config.grace, stop_signal_of(config)
         )
-        reclaimed: Deferred[None] = Deferred(lambda _: None)
+        reclaimed: Deferred[None] = Deferred()
         self._reclaiming.addBoth(self._reclaimed, reclaimed)
         return reclaimed
 
@@ -59,7 +59,7 @@ class Launcher:
         if self._reclaiming is None:
             settled.callback(None)
         else:
-            self._reclaiming.addCallback(settled.callback)
+            self._reclaiming.addCallback(lambda _: settled.callback(None))
         return settled
 
     def abort(self) -> None:
