@@ -261,18 +261,22 @@ class ControlAPI:
         stream = EventStream(request, self._clock)
         self._streams.add(stream)
         stream.open()
-        finish = begin(stream)
         try:
-            await stream.ended()
+            finish = begin(stream)
+            try:
+                await stream.ended()
+            finally:
+                finish()
         finally:
-            finish()
             stream.close()
             self._streams.discard(stream)
         return b""
 
     def _follow(self, stream: EventStream, path: str, lines: int) -> Callable[[], None]:
-        splitter = LineSplitter(stream.send)
+        # Read and begun in one go, so that no line is lost or told twice.
+        splitter = LineSplitter(stream.send_all)
         splitter.feed(tail(path, lines))
+        splitter.on_line = stream.send
         follower = Follower(self._clock, path, splitter.feed)
         follower.start()
         return follower.stop

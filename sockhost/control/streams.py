@@ -82,6 +82,14 @@ class EventStream:
         """Send one event.  Does nothing once the stream is closed or cut off."""
         self._write(event_bytes(data))
 
+    def send_all(self, data: str) -> None:
+        """
+        Send one event of something that was asked for as a whole, as in a
+        response without a stream: it waits for the reader without bound.
+        """
+        self._flush()
+        self._request.write(event_bytes(data))
+
     def end(self) -> None:
         """Ask for the end.  More calls do nothing."""
         if not self._ended.called:

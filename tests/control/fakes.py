@@ -73,6 +73,7 @@ class FakeHost:
     notifiers: list[INotifier] = field(factory=list)
     reopened: int = 0
     problems: tuple[str, ...] = ()
+    refuses_subscribers: bool = False
     on_shutdown: Callable[[], object] = lambda: None
 
     def use(self, name: str) -> Any:
@@ -133,6 +134,8 @@ class FakeHost:
         self.on_shutdown()
 
     def subscribe(self, notifier: INotifier) -> Callable[[], None]:
+        if self.refuses_subscribers:
+            raise RuntimeError("no subscriptions today")
         self.notifiers.append(notifier)
 
         def end() -> None:
