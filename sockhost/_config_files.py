@@ -16,7 +16,7 @@ from typing import Any
 from attrs import frozen
 
 from sockhost._config_checks import UNIT_NAME, UNIT_NAME_EXPECTED
-from sockhost._config_text import NOTHING, unknown
+from sockhost._config_text import NOTHING, key_part, unknown
 from sockhost._config_values import Problem
 from sockhost._errors import ConfigError
 
@@ -83,7 +83,7 @@ def _document(
         else:
             tables[key] = value
             continue
-        problems.append(Problem(file, key, value, expected))
+        problems.append(Problem(file, key_part(key), value, expected))
     return Document(file, tables["host"], tables["unit"])
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sockhost._config_fit import KeyPath, Misfit
-from sockhost._config_text import unknown
+from sockhost._config_text import shown, unknown
 
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _ENV = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
@@ -112,7 +112,8 @@ def _one(
         return _variable(found, environment)
     if name not in sources:
         known = ["{env:NAME}", *(f"{{{one}}}" for one in sources)]
-        raise LookupError(unknown(f"placeholder {token}", token, known, quoted=False))
+        what = f"placeholder {shown(token)[1:-1]}"
+        raise LookupError(unknown(what, token, known, quoted=False))
     source = sources[name]
     return source if isinstance(source, str) else source()
 

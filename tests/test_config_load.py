@@ -130,8 +130,9 @@ class LoadTests(ConfigCase):
         self.patch(os, "environ", {**os.environ, "SOCKHOST_T": "t"})
         unit = self.load(
             '[host]\nrun_dir = "/r"\nlog_dir = "{run_dir}/l"\n'
-            '[unit.a]\nkind = "thing"\npath = "{run_dir}/{name}"\nargv = ["{python}", "{config_dir}", '
-            '"{log_dir}", "{env:SOCKHOST_T}", "{env:SOCKHOST_U:-u}", "{{}}"]\n'
+            '[unit.a]\nkind = "thing"\npath = "{run_dir}/{name}"\n'
+            'argv = ["{python}", "{config_dir}", "{log_dir}", "{env:SOCKHOST_T}", '
+            '"{env:SOCKHOST_U:-u}", "{{}}"]\n'
         ).unit("a")
         assert unit is not None
         self.assertEqual(unit.own.path, "/r/a")
