@@ -1,11 +1,15 @@
 # -*- test-case-name: tests.workers.test_latch -*-
 """
-Something that happens once, and that many may wait for.
+Waiting: for something that happens once, and not for ever.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
 
 
 class Latch:
@@ -38,3 +42,23 @@ class Latch:
         waiting, self._waiting = self._waiting, []
         for waiter in waiting:
             waiter.callback(None)
+
+
+@contextmanager
+def time_limit(
+    clock: IReactorTime,
+    seconds: float | None,
+    call: Callable[..., object],
+    *args: object,
+) -> Iterator[None]:
+    """
+    Call something if a block takes too long.
+
+    @param seconds: how long is too long; C{None} for no limit.
+    """
+    late = None if seconds is None else clock.callLater(seconds, call, *args)
+    try:
+        yield
+    finally:
+        if late is not None and late.active():
+            late.cancel()

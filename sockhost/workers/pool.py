@@ -191,6 +191,7 @@ class WorkerSocketUnit:
         self._lost = lost
 
     async def _bring_up(self) -> None:
+        self._set_timeouts()
         self._output = OutputLog(os.path.join(self._host.log_dir, f"{self._name}.log"))
         await self._all_ready()
         # Only now: nobody can connect before there is somebody to answer.
@@ -198,6 +199,15 @@ class WorkerSocketUnit:
         await gatherResults(
             [unit.serve(self._bound.fileno()) for unit in self._workers]
         )
+
+    def _set_timeouts(self) -> None:
+        # Half of what the whole unit has for each of its two steps, so that a
+        # step that takes too long is named before the keeper of all loses
+        # patience.
+        limit = self._host.unit_config(self._name).policy.start_timeout
+        self._prototype.timeout = limit / 2 if limit else None
+        for unit in self._workers:
+            unit.timeout = self._prototype.timeout
 
     def _bind(self) -> BoundSocket:
         config = self._config

@@ -42,6 +42,13 @@ class Ending:
         return "ended together with its prototype"
 
 
+def ending_of(result: os.waitid_result) -> Ending:
+    """Make it from what C{waitid} says."""
+    if result.si_code == os.CLD_EXITED:
+        return Ending(code=result.si_status)
+    return Ending(signal=result.si_status)
+
+
 def signal_name(number: int) -> str:
     """Name a signal: C{"SIGKILL"}."""
     try:
@@ -76,6 +83,7 @@ class WorkerProcess:
         self._pidfd = pidfd
         self._ended = ended
         self._ending: Ending | None = None
+        self._nobody_tells = False
         self._waiting: IDelayedCall | None = None
         reactor.addReader(self)
 
@@ -95,8 +103,8 @@ class WorkerProcess:
 
         @param ending: C{None} if the prototype is gone and will not say.
         """
-        if self._ending is None:
-            self._ending = ending or Ending()
+        self._ending = self._ending or ending
+        self._nobody_tells = ending is None
         if self._pidfd < 0:
             self._finish()
 
@@ -113,9 +121,10 @@ class WorkerProcess:
     def doRead(self) -> None:
         """The process has ended."""
         self._reactor.removeReader(self)
+        self._ending = self._ending or _reap(self._pidfd)
         os.close(self._pidfd)
         self._pidfd = -1
-        if self._ending is not None:
+        if self._ending is not None or self._nobody_tells:
             self._finish()
         else:
             self._waiting = self._reactor.callLater(REPORT_WAIT, self._give_up)
@@ -131,9 +140,18 @@ class WorkerProcess:
         if self._waiting is not None:
             self._waiting.cancel()
             self._waiting = None
-        if self._ending is not None:
-            ended, self._ended = self._ended, _ignore
-            ended(self._ending)
+        ended, self._ended = self._ended, _ignore
+        ended(self._ending or Ending())
+
+
+def _reap(pidfd: int) -> Ending | None:
+    # When its prototype is dead, a worker becomes the child of a host that is
+    # a subreaper.  Otherwise it is none, and its prototype reaps it.
+    try:
+        result = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG)
+    except ChildProcessError:
+        return None
+    return None if result is None else ending_of(result)
 
 
 def _ignore(_ending: Ending) -> None:

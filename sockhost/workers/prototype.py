@@ -43,6 +43,7 @@ from sockhost.workers.orders import (
     tail,
     unpack,
 )
+from sockhost.workers.process import ending_of
 from sockhost.workers.spec import WorkerSpec
 
 Run = Callable[[int, socket.socket], int]
@@ -61,9 +62,17 @@ def main(descriptor: int) -> NoReturn:
     ctl = socket.socket(fileno=descriptor)
     ctl.setblocking(True)
     ctl.set_inheritable(False)
-    # Workers set their own; the default one would print a traceback.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _set_signals()
     os._exit(_serve(ctl))
+
+
+def _set_signals() -> None:
+    # Whoever signals all of sockhost means the host with these two.  A handler
+    # and not SIG_IGN, which programs that a worker executes would inherit.
+    for number in (signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, lambda _number, _frame: None)
+    # If it is ignored, the kernel reaps workers, and nobody hears how they ended.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def _serve(ctl: socket.socket) -> int:
@@ -113,7 +122,7 @@ def prepare(spec: WorkerSpec) -> Run:
     """
     setproctitle(spec.title("prototype"))
     sys.argv[:] = [spec.title("worker")]
-    _set_import_path(spec)
+    _import_first_from(spec.config_dir)
     _write_whole_lines()
     globalLogBeginner.beginLoggingTo(
         [textFileLogObserver(sys.stderr)], redirectStandardIO=False
@@ -134,9 +143,8 @@ def prepare(spec: WorkerSpec) -> Run:
     return lambda index, port: run_worker(reactor, spec, index, port)
 
 
-def _set_import_path(spec: WorkerSpec) -> None:
-    rest = [entry for entry in spec.import_path if entry != spec.config_dir]
-    sys.path[:] = [spec.config_dir, *rest]
+def _import_first_from(directory: str) -> None:
+    sys.path[:] = [directory, *(entry for entry in sys.path if entry != directory)]
 
 
 def _write_whole_lines() -> None:
@@ -215,16 +223,10 @@ class Prototype:
     def _reap(self, pidfd: int) -> None:
         result = os.waitid(os.P_PIDFD, pidfd, os.WEXITED)
         assert result is not None
-        exited = result.si_code == os.CLD_EXITED
+        ending = ending_of(result)
         self._poll.unregister(pidfd)
         os.close(pidfd)
-        self._tell(
-            Exited(
-                self._workers.pop(pidfd),
-                code=result.si_status if exited else None,
-                signal=None if exited else result.si_status,
-            )
-        )
+        self._tell(Exited(self._workers.pop(pidfd), ending.code, ending.signal))
 
     def _tell(self, message: Message, *descriptors: int) -> None:
         # The host is gone: the loop reads that from the same socket next.

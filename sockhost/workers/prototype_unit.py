@@ -14,10 +14,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sockhost.interfaces import IUnit, NotReady, UnitLost
+from sockhost.workers.latch import time_limit
 from sockhost.workers.prototype_process import RunningPrototype
-
-START_TIMEOUT = 30.0
-"""Seconds that a prototype has to import the handler."""
 
 STOP_GRACE = 2.0
 """Seconds that a prototype has to exit when its host lets go of it."""
@@ -27,6 +25,9 @@ STOP_GRACE = 2.0
 class PrototypeUnit:
     """
     Runs one prototype at a time.
+
+    @ivar timeout: seconds until a start fails with L{NotReady}; C{None} for
+        no limit.
     """
 
     def __init__(
@@ -34,17 +35,15 @@ class PrototypeUnit:
         clock: Any,
         launch: Callable[[], RunningPrototype],
         start_failed: Callable[[Failure], object],
-        timeout: float = START_TIMEOUT,
     ) -> None:
         """
         @param launch: executes a prototype.
         @param start_failed: told of each start that failed.
-        @param timeout: seconds until a start fails with L{NotReady}.
         """
         self._clock = clock
         self._launch = launch
         self._start_failed = start_failed
-        self._timeout = timeout
+        self.timeout: float | None = None
         self._run: RunningPrototype | None = None
         self._starting: Deferred[None] | None = None
         self._waiting: list[Deferred[RunningPrototype]] = []
@@ -87,7 +86,9 @@ class PrototypeUnit:
     async def _start(self, lost: Callable[[Failure], None]) -> None:
         try:
             run = self._run = self._launch()
-            await self._until_ready(run)
+            late = NotReady(f"importing the handler took more than {self.timeout} s")
+            with time_limit(self._clock, self.timeout, run.ready.errback, late):
+                await run.ready
         except CancelledError:
             raise
         except Exception:
@@ -101,18 +102,6 @@ class PrototypeUnit:
         waiting, self._waiting = self._waiting, []
         for waiter in waiting:
             waiter.callback(run)
-
-    async def _until_ready(self, run: RunningPrototype) -> None:
-        late = self._clock.callLater(self._timeout, self._overdue, run)
-        try:
-            await run.ready
-        finally:
-            if late.active():
-                late.cancel()
-
-    def _overdue(self, run: RunningPrototype) -> None:
-        error = NotReady(f"importing the handler took more than {self._timeout:g} s")
-        run.ready.errback(error)
 
     def _watch(self, run: RunningPrototype, lost: Callable[[Failure], None]) -> None:
         def gone(_none: None) -> None:

@@ -5,7 +5,6 @@ All that a prototype and its workers are told, as one value that can be sent.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,7 +43,6 @@ class WorkerSpec:
 
     @ivar unit: the name of the unit.
     @ivar socket: the table of the socket, as plain values.
-    @ivar import_path: where modules are looked for, behind C{config_dir}.
     """
 
     unit: str
@@ -52,7 +50,6 @@ class WorkerSpec:
     run_dir: str
     log_dir: str
     config_dir: str
-    import_path: tuple[str, ...] = ()
     uses: tuple[UsedUnit, ...] = field(default=())
 
     def title(self, role: str) -> str:
@@ -83,7 +80,6 @@ def make_spec(name: str, config: SocketConfig, host: IUnitHost) -> WorkerSpec:
         run_dir=host.run_dir,
         log_dir=host.log_dir,
         config_dir=host.config_dir,
-        import_path=tuple(sys.path),
         uses=_used_units(host.unit_config(name).uses, host),
     )
 

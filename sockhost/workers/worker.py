@@ -197,7 +197,7 @@ class Worker:
                 await run_hook(self._handler, name)
         except Exception as e:
             self._log.failure("the hook {name} failed", name=name)
-            raise HookFailed(f"worker {self._index}: {name}: {e}") from e
+            raise HookFailed(tail(f"worker {self._index}: {name}: {e}")) from e
 
     def _not_listening(self, failure: Failure) -> None:
         self._log.failure("worker {index} cannot accept", failure, index=self._index)

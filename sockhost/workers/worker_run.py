@@ -23,6 +23,8 @@ from sockhost.workers.port import Hook, HostPort, Quit, Unlisten
 from sockhost.workers.process import Ending, WorkerProcess
 from sockhost.workers.prototype_process import RunningPrototype
 
+FORK_GRACE = 5.0
+"""Seconds that a prototype has to fork, once nobody wants that any more."""
 
 EXIT_GRACE = 1.0
 """Seconds that a worker has to exit when its port is closed."""
@@ -60,7 +62,8 @@ class WorkerRun:
         self._publish = publish
         self._process: WorkerProcess | None = None
         self._reactor: Any = None
-        self._killing: IDelayedCall | None = None
+        self._prototype: RunningPrototype | None = None
+        self._timer: IDelayedCall | None = None
         self._forking = False
         self._doomed = False
         self._port_open = False
@@ -81,6 +84,7 @@ class WorkerRun:
         Have it forked.  L{ready} tells if that fails.
         """
         self._reactor = reactor
+        self._prototype = prototype
         try:
             theirs = self._open_port()
         except OSError as e:
@@ -119,6 +123,8 @@ class WorkerRun:
         """Kill it, or have it killed as soon as it is forked."""
         self._doomed = True
         self.signal(signal.SIGKILL)
+        if self._forking:
+            self._set_timer(FORK_GRACE, self._kill_prototype)
 
     def give_up(self, error: Exception) -> None:
         """
@@ -140,7 +146,7 @@ class WorkerRun:
         if self._doomed:
             self.kill()
         elif not self._port_open:
-            self._kill_soon()
+            self._set_timer(EXIT_GRACE, self.kill)
 
     def not_forked(self, reason: str, prototype_lost: bool) -> None:
         """It will not be there."""
@@ -184,7 +190,8 @@ class WorkerRun:
         """Its port is closed."""
         self._port_open = False
         if self._process is not None:
-            self._kill_soon()
+            # One that quits closes its port a moment before it exits.
+            self._set_timer(EXIT_GRACE, self.kill)
         self._check_gone()
 
     def _blame(self, error: Exception) -> None:
@@ -210,14 +217,18 @@ class WorkerRun:
         result: Deferred[Any] = self._port.callRemote(command, **arguments)
         return result
 
-    def _kill_soon(self) -> None:
-        # A worker that quits closes its port a moment before it exits.
-        if self._killing is None:
-            self._killing = self._reactor.callLater(EXIT_GRACE, self._kill_now)
+    def _set_timer(self, delay: float, call: Callable[[], None]) -> None:
+        self._clear_timer()
+        self._timer = self._reactor.callLater(delay, call)
 
-    def _kill_now(self) -> None:
-        self._killing = None
-        self.kill()
+    def _clear_timer(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+
+    def _kill_prototype(self) -> None:
+        # It neither forks nor dies: it is stuck.
+        if self._prototype is not None:
+            self._prototype.kill()
 
     def _close_port(self) -> None:
         if self._port_open:
@@ -227,9 +238,7 @@ class WorkerRun:
         left = self._forking or self._port_open or self._process is not None
         if left or self.gone.closed:
             return
-        if self._killing is not None:
-            self._killing.cancel()
-            self._killing = None
+        self._clear_timer()
         if not self.ready.called:
             self.ready.errback(Failure(self.reason))
         self.gone.close()

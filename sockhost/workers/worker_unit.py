@@ -17,11 +17,9 @@ from zope.interface import implementer
 
 from sockhost.interfaces import IUnit, NotReady, UnitLost
 from sockhost.status import Event
+from sockhost.workers.latch import time_limit
 from sockhost.workers.prototype_process import RunningPrototype
 from sockhost.workers.worker_run import PrototypeGone, WorkerRun
-
-START_TIMEOUT = 30.0
-"""Seconds that a worker has from its fork until it is ready."""
 
 QUIT_GRACE = 5.0
 """Seconds that a worker has to quit, beyond those for draining."""
@@ -55,6 +53,8 @@ class WorkerUnit:
     Runs one worker at a time.
 
     @ivar index: its place, from 1.
+    @ivar timeout: seconds from the fork until a start fails with L{NotReady};
+        C{None} for no limit.
     """
 
     def __init__(
@@ -63,18 +63,15 @@ class WorkerUnit:
         reactor: Any,
         crew: Crew,
         drain: float,
-        timeout: float = START_TIMEOUT,
     ) -> None:
         """
         @param drain: seconds for what is in flight when it quits.
-        @param timeout: seconds until a start fails with L{NotReady}; they do
-            not count while there is no prototype.
         """
         self.index = index
         self._reactor = reactor
         self._crew = crew
         self._drain = drain
-        self._timeout = timeout
+        self.timeout: float | None = None
         self._run: WorkerRun | None = None
         self._starting: Deferred[None] | None = None
         self._watching: Deferred[None] | None = None
@@ -158,22 +155,16 @@ class WorkerUnit:
             return run
 
     async def _until_ready(self, run: WorkerRun) -> None:
-        late = self._reactor.callLater(self._timeout, self._overdue, run)
-        try:
-            await run.ready
-            listener = self._crew.listener()
-            if listener is not None:
-                await run.serve(listener)
-        except ConnectionClosed:
-            await run.gone.wait()
-            raise run.reason from None
-        finally:
-            if late.active():
-                late.cancel()
-
-    def _overdue(self, run: WorkerRun) -> None:
-        text = f"worker {self.index} was not ready in {self._timeout:g} s"
-        run.give_up(NotReady(text))
+        text = f"worker {self.index} was not ready in {self.timeout} s"
+        with time_limit(self._reactor, self.timeout, run.give_up, NotReady(text)):
+            try:
+                await run.ready
+                listener = self._crew.listener()
+                if listener is not None:
+                    await run.serve(listener)
+            except ConnectionClosed:
+                await run.gone.wait()
+                raise run.reason from None
 
     def _watch(self, run: WorkerRun, lost: Callable[[Failure], None]) -> None:
         def gone(_none: None) -> None:
