@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.sockets.test_limits -*-
+# -*- test-case-name: tests.sockets.test_session -*-
 """
 What a socket allows its clients, and what it counts.
 """

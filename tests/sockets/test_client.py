@@ -1,0 +1,132 @@
+"""
+Tests for L{sockhost.sockets.client}.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.error import ConnectionDone, ConnectionRefusedError
+from twisted.internet.interfaces import IProtocol
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from sockhost.interfaces import Disconnected, FrameError
+from sockhost.sockets.client import FrameClient, connect
+from sockhost.sockets.wire import HEADER, pack
+
+
+class FrameClientTests(SynchronousTestCase):
+    """Tests for L{FrameClient}."""
+
+    def setUp(self) -> None:
+        """Make a client that is connected."""
+        self.transport = StringTransport()
+        self.client = FrameClient(max_frame=100)
+        self.client.makeConnection(self.transport)
+
+    def lose(self) -> None:
+        """The connection ends."""
+        self.client.connectionLost(Failure(ConnectionDone()))
+
+    def test_interface(self) -> None:
+        """It is a protocol."""
+        verifyObject(IProtocol, self.client)
+
+    def test_requests(self) -> None:
+        """Answers go to requests in their order."""
+        first, second = self.client.request(b"a"), self.client.request(b"b")
+        self.assertEqual(self.transport.value(), pack(b"a") + pack(b"b"))
+        self.client.dataReceived(pack(b"A"))
+        self.assertEqual(self.successResultOf(first), b"A")
+        self.assertNoResult(second)
+        self.client.dataReceived(pack(b"B"))
+        self.assertEqual(self.successResultOf(second), b"B")
+
+    def test_cancel(self) -> None:
+        """The answer to a cancelled request goes to nobody else."""
+        first, second = self.client.request(b"a"), self.client.request(b"b")
+        first.cancel()
+        first.addErrback(lambda _: None)
+        self.client.dataReceived(pack(b"A") + pack(b"B"))
+        self.assertEqual(self.successResultOf(second), b"B")
+
+    def test_on_frame(self) -> None:
+        """Frames that nobody asked for go to C{on_frame}, if there is one."""
+        self.client.dataReceived(pack(b"lost"))
+        got: list[bytes] = []
+        self.client.on_frame = got.append
+        self.client.dataReceived(pack(b"news"))
+        self.assertEqual(got, [b"news"])
+
+    def test_on_frame_fails(self) -> None:
+        """What C{on_frame} raises is logged, and the connection goes on."""
+        self.client.on_frame = int
+        self.client.dataReceived(pack(b"x"))
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        self.assertFalse(self.transport.disconnecting)
+
+    def test_lost(self) -> None:
+        """When the connection is lost, no request is left hanging."""
+        waiting = self.client.request(b"a")
+        self.lose()
+        failure = self.failureResultOf(waiting, Disconnected)
+        self.assertTrue(failure.value.clean)
+        self.failureResultOf(self.client.request(b"b"), Disconnected)
+        self.assertRaises(Disconnected, self.client.send, b"c")
+
+    def test_lost_within_frame(self) -> None:
+        """A connection that ends within a frame did not end cleanly."""
+        waiting = self.client.request(b"a")
+        self.client.dataReceived(pack(b"A")[:-1])
+        self.lose()
+        self.assertFalse(self.failureResultOf(waiting, Disconnected).value.clean)
+
+    def test_bad_frame(self) -> None:
+        """What is no frame ends the connection, with that as the reason."""
+        waiting = self.client.request(b"a")
+        self.client.dataReceived(HEADER.pack(101))
+        self.assertTrue(self.transport.disconnected)
+        self.lose()
+        failure = self.failureResultOf(waiting, Disconnected)
+        self.assertIn("limit of 100", failure.getErrorMessage())
+
+    def test_too_large(self) -> None:
+        """A payload above the limit is not sent and waits for nothing."""
+        self.failureResultOf(self.client.request(b"x" * 97), FrameError)
+        self.assertEqual(self.transport.value(), b"")
+        answer = self.client.request(b"ok")
+        self.client.dataReceived(pack(b"OK"))
+        self.assertEqual(self.successResultOf(answer), b"OK")
+
+    def test_close(self) -> None:
+        """Closing fires when it is closed, also the second time."""
+        closed = self.client.close()
+        self.assertTrue(self.transport.disconnecting)
+        self.assertNoResult(closed)
+        self.lose()
+        self.assertIsNone(self.successResultOf(closed))
+        self.assertIsNone(self.successResultOf(self.client.close()))
+
+
+class ConnectTests(SynchronousTestCase):
+    """Tests for L{connect}."""
+
+    def test_connects(self) -> None:
+        """It connects to the path and fires with a client."""
+        reactor = MemoryReactorClock()
+        connecting = connect(reactor, "/run/x.sock", timeout=3)
+        ((path, factory, timeout, _),) = reactor.unixClients
+        self.assertEqual((path, timeout), ("/run/x.sock", 3))
+        protocol = factory.buildProtocol(None)
+        protocol.makeConnection(StringTransport())
+        self.assertIsInstance(self.successResultOf(connecting), FrameClient)
+
+    def test_refused(self) -> None:
+        """It fails if nobody listens."""
+        reactor = MemoryReactorClock()
+        connecting = connect(reactor, "/run/x.sock")
+        factory = reactor.unixClients[0][1]
+        reason = Failure(ConnectionRefusedError())
+        factory.clientConnectionFailed(None, reason)
+        self.failureResultOf(connecting, ConnectionRefusedError)
