@@ -57,11 +57,10 @@ def run(
     """Run a host here, as "twistd -n sockhost" does."""
     from sockhost.tap import main
 
-    status = main(
+    main(
         config,
         run_dir=run_dir_given(run_dir),
         strict=strict,
         startup_fd=startup_fd,
         watch_pid=watch_pid,
     )
-    raise click.exceptions.Exit(status)

@@ -52,20 +52,21 @@ def send(
         raise click.UsageError("--hex and --json exclude each other")
     frames = _frames(text, as_hex, file)
     write = _hex_line if as_hex else _json_line if as_json else _raw_line
-    wanted = len(frames) if count is None else count
-    for reply in _exchange(path, frames, wanted, timeout):
+    for reply in _exchange(path, frames, count, timeout):
         click.echo(write(reply))
 
 
 def _exchange(
-    path: str, frames: Sequence[bytes], wanted: int, timeout: float
+    path: str, frames: Sequence[bytes], count: int | None, timeout: float
 ) -> Iterator[bytes]:
     from sockhost.sockets.blocking import BlockingClient
 
     with _refusals(path, timeout), closing(BlockingClient(path, timeout)) as client:
         for frame in frames:
             client.send(frame)
-        for _ in range(wanted):
+            if count is None:
+                yield client.receive()
+        for _ in range(count or 0):
             yield client.receive()
 
 

@@ -144,11 +144,11 @@ def _ask(connection: HTTPConnection, method: str, path: str) -> HTTPResponse:
     connection.request(method, path)
     answer = connection.getresponse()
     if answer.status >= 400:
-        raise _refusal(answer.status, answer.read())
+        raise refusal(answer.status, answer.read())
     return answer
 
 
-def _refusal(status: int, body: bytes) -> ControlError:
+def refusal(status: int, body: bytes) -> ControlError:
     try:
         said = json.loads(body)
         problems = tuple(said.get("problems", ()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred
@@ -326,8 +326,9 @@ class LogTests(APITestCase):
     def setUp(self) -> None:
         """Have a log."""
         super().setUp()
-        self.host.log_dir = self.mktemp()
-        os.mkdir(self.host.log_dir)
+        directory = TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.host.log_dir = directory.name
         self.write("w", "a\nb\nc\n")
 
     def write(self, mode: str, text: str) -> None:

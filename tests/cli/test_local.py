@@ -1,0 +1,93 @@
+"""Tests of the commands that need no running host."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any, NoReturn
+from unittest.mock import patch
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from sockhost.config import Config, Problem, UnitConfig
+from sockhost.interfaces import ConfigError
+from tests.cli.memory import Outcome, invoke
+
+
+class _Standing(SynchronousTestCase):
+    """Puts functions in the place of those of other rooms."""
+
+    def stand_in(self, name: str, **functions: Any) -> None:
+        """Have a module that consists of these functions."""
+        module = ModuleType(name)
+        module.__dict__.update(functions)
+        patching = patch.dict(sys.modules, {name: module})
+        patching.start()
+        self.addCleanup(patching.stop)
+
+
+class CheckTests(_Standing):
+    """sockhost check"""
+
+    def setUp(self) -> None:
+        """Have a configuration that is read as each test says."""
+        self.asked: list[Any] = []
+        self.result: Config | ConfigError = Config(path="/a.toml")
+        self.stand_in("sockhost.plugins", kinds=lambda: {"kind": self})
+        self.patch(sys.modules["sockhost.config"], "load", self._load)
+
+    def _load(self, path: str, kinds: Any, *, strict: bool, run_dir: Any) -> Config:
+        self.asked.append((path, list(kinds), strict, run_dir))
+        if isinstance(self.result, ConfigError):
+            raise self.result
+        return self.result
+
+    def test_good(self) -> None:
+        """A good configuration is ok, read strictly, with the kinds there are."""
+        self.assertEqual(invoke("check", "a.toml"), Outcome(0, "ok: 0 units\n", ""))
+        unit = UnitConfig(name="kv", kind="socket", own=None, table={})
+        self.result = Config(path="/a.toml", units=(unit,))
+        outcome = invoke("check", "a.toml", "--run-dir", "/r")
+        self.assertEqual(outcome, Outcome(0, "ok: 1 unit\n", ""))
+        self.assertEqual(
+            self.asked,
+            [("a.toml", ["kind"], True, None), ("a.toml", ["kind"], True, "/r")],
+        )
+
+    def test_bad(self) -> None:
+        """Every problem is printed, a line each, with status 78."""
+        problems = [Problem("a.toml", key, 1, "expected a table") for key in "xy"]
+        self.result = ConfigError(problems)
+        outcome = invoke("check", "a.toml")
+        self.assertEqual((outcome.status, outcome.out), (78, ""))
+        self.assertEqual(outcome.err.splitlines(), [str(one) for one in problems])
+
+
+class RunTests(_Standing):
+    """sockhost run"""
+
+    def test_run(self) -> None:
+        """The options are those of the plugin, and so is the exit status."""
+        seen: list[Any] = []
+
+        def main(config: str, **options: Any) -> NoReturn:
+            seen.append((config, options))
+            raise SystemExit(73)
+
+        self.stand_in("sockhost.tap", main=main)
+        plain = {
+            "run_dir": None,
+            "strict": False,
+            "startup_fd": None,
+            "watch_pid": None,
+        }
+        error = self.assertRaises(SystemExit, invoke, "run", "--config", "a.toml")
+        self.assertEqual(error.code, 73)
+        more = ["--run-dir", "/r", "--strict", "--startup-fd", "3", "--watch-pid", "7"]
+        self.assertRaises(SystemExit, invoke, "run", "--config", "a.toml", *more)
+        given = {"run_dir": "/r", "strict": True, "startup_fd": 3, "watch_pid": 7}
+        self.assertEqual(seen, [("a.toml", plain), ("a.toml", given)])
+
+    def test_usage(self) -> None:
+        """A configuration has to be named."""
+        self.assertEqual(invoke("run").status, 64)
