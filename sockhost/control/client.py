@@ -118,13 +118,19 @@ class ControlClient:
 
     def _events(self, answer: HTTPResponse) -> Iterator[str]:
         data: list[str] = []
-        while line := self._attempt(answer.readline):
-            text = line.decode("utf-8", "replace").rstrip("\n")
-            if text.startswith("data:"):
-                data.append(text[5:].removeprefix(" "))
-            elif not text and data:
+        for line in self._lines(answer):
+            if line.startswith("data:"):
+                data.append(line[5:].removeprefix(" "))
+            elif not line and data:
                 yield "\n".join(data)
                 data.clear()
+
+    def _lines(self, answer: HTTPResponse) -> Iterator[str]:
+        # Not readline(): to that, a stream that broke off has ended.
+        rest = b""
+        while read := self._attempt(lambda: answer.read1(65536)):
+            *lines, rest = (rest + read).split(b"\n")
+            yield from (line.decode("utf-8", "replace") for line in lines)
 
     def _attempt(self, work: Callable[[], _T]) -> _T:
         try:
