@@ -112,7 +112,7 @@ class RespReader:
         @return: the messages that are complete now, in order.  Those in front
             of bad bytes are returned, and L{error} is set.
         """
-        if self.error is not None:
+        if self.error is not None or not data:
             return []
         if self._slow is not None:
             return self._feed_slow(data)

@@ -295,6 +295,9 @@ class RedisUnit:
             return True
         self._connection = None
         await connection.close(self.grace)
+        if self._lost is None:
+            # Told to stop meanwhile.
+            raise CancelledError
         self._attempt = Deferred.fromCoroutine(self._connect())
         try:
             await self._attempt
