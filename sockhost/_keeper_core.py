@@ -155,7 +155,7 @@ class Core:
     mailbox: Mailbox = field(factory=Mailbox)
     when_up: Waiters = field(factory=Waiters)
     when_down: Waiters = field(factory=Waiters)
-    log: Logger = field(factory=Logger)
+    log: Logger = field(factory=lambda: Logger(namespace="sockhost.keeper"))
 
     def __attrs_post_init__(self) -> None:
         self.since = self.wall()
@@ -226,8 +226,8 @@ class Core:
 def describe(error: BaseException) -> str:
     """Say what an exception says, and what it is if that is not our own."""
     if isinstance(error, SockhostError):
-        return str(error)
-    return f"{type(error).__name__}: {error}"
+        return str(error).rstrip(".")
+    return f"{type(error).__name__}: {error}".rstrip(".")
 
 
 def _signal_name(signum: int | None) -> str | None:

@@ -14,23 +14,21 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from attrs import define, field
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
 import sockhost
+from sockhost._host_around import Surroundings
 from sockhost._host_change import Change
 from sockhost._host_end import End, verdict
 from sockhost._host_exit import ExitStatus
 from sockhost._host_hooks import HostHooks
 from sockhost._host_lock import RunDirLock
 from sockhost._host_log import HostLog
-from sockhost._host_notify import DaemonPipe, StartupFd, SystemdNotifier
 from sockhost._host_once import Coalesced
-from sockhost._host_signals import RECONFIGURE, STOP, Signals
+from sockhost._host_signals import Signals, host_handlers
 from sockhost._host_units import Units
-from sockhost._host_watch import PidWatch
 from sockhost.config import Config
 from sockhost.control.server import ControlServer
 from sockhost.interfaces import (
@@ -49,20 +47,7 @@ from sockhost.processes.orphans import OrphanReaper
 from sockhost.status import Event, HostStatus, Phase, UnitStatus
 from sockhost.supervise.events import Notifiers
 
-__all__ = ["ExitStatus", "Host", "Surroundings"]
-
-
-@define(eq=False)
-class Surroundings:
-    """
-    Who started the host, and what it is to live no longer than.  Every part
-    may be absent.
-    """
-
-    startup_fd: StartupFd = field(factory=lambda: StartupFd(None))
-    systemd: SystemdNotifier = field(factory=lambda: SystemdNotifier(None))
-    parent: DaemonPipe = field(factory=DaemonPipe)
-    watch_pid: int | None = None
+__all__ = ["ExitStatus", "Host"]
 
 
 @implementer(IHost)
@@ -138,14 +123,14 @@ class Host:
             try:
                 self.acquire()
             except HostLocked as error:
-                self._around.parent.failed(str(error))
+                self._around.failed(str(error))
                 self.log.error("{reason}", reason=str(error))
                 return ExitStatus.LOCKED
         try:
             return await self._live_locked()
         finally:
             self._lock.release()
-            self._around.startup_fd.close()
+            self._around.close()
 
     async def _live_locked(self) -> ExitStatus:
         self._listen_to_signals()
@@ -169,21 +154,14 @@ class Host:
 
     def _died(self, failure: Any) -> ExitStatus:
         self.log.failure("the host met a defect", failure)
-        self._around.parent.failed(failure.getErrorMessage())
+        self._around.failed(failure.getErrorMessage())
         return ExitStatus.STARTUP_FAILED
 
     def _listen_to_signals(self) -> None:
-        if self._signals is None:
-            return
-        names = {signum: signum.name for signum in (*STOP, *RECONFIGURE)}
-        handlers: dict[int, Callable[[], None]] = {
-            signum: lambda signum=signum: self.shutdown(names[signum])  # type: ignore[misc]
-            for signum in STOP
-        }
-        usr1, hup = RECONFIGURE
-        handlers[usr1] = lambda: self._reconfigure_by_signal("SIGUSR1")
-        handlers[hup] = self._hang_up
-        self._signals.listen(handlers)
+        if self._signals is not None:
+            self._signals.listen(
+                host_handlers(self.shutdown, self._reconfigure_by_signal, self._hang_up)
+            )
 
     def _hang_up(self) -> None:
         self.reopen_logs()
@@ -213,7 +191,7 @@ class Host:
     def _fail_start(self, error: BaseException) -> None:
         if self._end.come(ExitStatus.STARTUP_FAILED, str(error)):
             self.log.error("startup failed: {reason}", reason=str(error))
-            self._around.parent.failed(str(error))
+            self._around.failed(str(error))
 
     def _unit_changed(self, keeper: Keeper) -> None:
         status = keeper.status()
@@ -247,19 +225,14 @@ class Host:
         self.phase = Phase.READY
         self._announce()
         self.publish(Event(at=time.time(), event="ready"))
-        self._around.startup_fd.ready()
-        self._around.systemd.ready()
-        self._around.parent.ready()
+        self._around.ready()
         self._hooks.wait(self._finish)
-        if self._around.watch_pid is not None:
-            self._watch = PidWatch(
-                self.reactor,
-                self._around.watch_pid,
-                lambda: self._finish(
-                    ExitStatus.WATCHED_PID_GONE, "the watched process is gone"
-                ),
-            )
-            self._watch.start()
+        self._around.watch(
+            self.reactor,
+            lambda: self._finish(
+                ExitStatus.WATCHED_PID_GONE, "the watched process is gone"
+            ),
+        )
 
     def _announce(self) -> None:
         for status in self._units.status():
@@ -285,18 +258,13 @@ class Host:
 
     async def _stop(self) -> None:
         self.phase = Phase.STOPPING
-        self._around.parent.failed(self._end.reason)
-        self._around.systemd.stopping()
+        self._around.stopping(self._end.reason)
         self.publish(
             Event(at=time.time(), event="stopping", fields={"reason": self._end.reason})
         )
-        if self._watch is not None:
-            self._watch.stop()
         self._units.unlisten()
         await self._units.stop_all(self._end.reason)
         await self._hooks.shutdown()
-
-    _watch: PidWatch | None = None
 
     # -- IUnitHost ----------------------------------------------------------
 
@@ -354,21 +322,17 @@ class Host:
         return os.path.join(self.log_dir, f"{name}.log")
 
     def start(self, name: str, asked_by: str) -> Deferred[None]:
-        self.log.info("{who} starts {unit}", who=asked_by, unit=name)
         return Deferred.fromCoroutine(self._while_alive(self._units.start(name)))
 
     def stop(self, name: str, asked_by: str) -> Deferred[None]:
-        self.log.info("{who} stops {unit}", who=asked_by, unit=name)
         return Deferred.fromCoroutine(self._units.stop(name, asked_by))
 
     def restart(self, name: str, asked_by: str) -> Deferred[None]:
-        self.log.info("{who} restarts {unit}", who=asked_by, unit=name)
         return Deferred.fromCoroutine(
             self._while_alive(self._units.restart(name, asked_by))
         )
 
     def reload(self, name: str, asked_by: str) -> Deferred[bool]:
-        self.log.info("{who} reloads {unit}", who=asked_by, unit=name)
         return Deferred.fromCoroutine(
             self._while_alive(self._units.reload(name, asked_by))
         )

@@ -18,11 +18,12 @@ from twisted.logger import globalLogBeginner, textFileLogObserver
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
+from sockhost._host_around import Surroundings
 from sockhost._host_exit import leave_with
 from sockhost._host_notify import DaemonPipe, StartupFd, SystemdNotifier
 from sockhost._host_signals import Signals
 from sockhost.config import Config, load
-from sockhost.host import ExitStatus, Host, Surroundings
+from sockhost.host import ExitStatus, Host
 from sockhost.interfaces import ConfigError, HostLocked
 from sockhost.plugins import kinds
 
@@ -213,16 +214,30 @@ def makeService(options: Options) -> HostService:
     )
 
 
-def run(start: Start) -> NoReturn:
+def main(
+    config: str,
+    run_dir: str | None = None,
+    strict: bool = False,
+    startup_fd: int | None = None,
+    watch_pid: int | None = None,
+) -> NoReturn:
     """
-    Run a host in the foreground without C{twistd}, and leave the process with
-    its exit status.
+    Run a host in the foreground without C{twistd}; see L{Start}.
+
+    @raise SystemExit: always, with the exit status of the host.
     """
+    start = Start(
+        config=config,
+        run_dir=run_dir,
+        strict=strict,
+        startup_fd=startup_fd,
+        watch_pid=watch_pid,
+    )
     globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stdout)])
-    config = _read_or_leave(start)
+    checked = _read_or_leave(start)
 
     async def live(reactor: Any) -> None:
-        host = start.make_host(reactor, config, DaemonPipe())
+        host = start.make_host(reactor, checked, DaemonPipe())
         try:
             host.acquire()
         except HostLocked as error:
