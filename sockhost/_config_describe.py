@@ -24,8 +24,10 @@ class KeyDoc:
     """
     What a reference says of a key.
 
-    @ivar key: with the keys of the tables that it is in: C{"ready.connect"}.
-    @ivar type: what it takes: C{"an array of a string"}.
+    @ivar key: with the keys of the tables that it is in: C{"ready.connect"};
+        C{"more[].connect"} in an array of tables, C{"by.NAME.connect"} in a
+        table of them.
+    @ivar type: what it takes: C{"an array of strings"}.
     @ivar default: as TOML writes it; C{"required"}, or C{"none"} where leaving
         it out is not the same as any value.
     @ivar doc: the text of its C{@ivar} in epytext, on one line.
@@ -59,9 +61,11 @@ def _described(
             default=_default_text(attribute.default),
             doc=texts.get(attribute.name, ""),
         )
-        for table in _tables(attribute.type):
-            if table not in above:
-                yield from _described(table, f"{start}{key}.", (*above, config_class))
+        for step, table in _tables(attribute.type):
+            if table not in (*above, config_class):
+                yield from _described(
+                    table, f"{start}{key}{step}.", (*above, config_class)
+                )
 
 
 def _texts(config_class: type) -> dict[str, str]:
@@ -82,19 +86,17 @@ def _type_text(kind: Any) -> str:
     text = phrase(kind)
     if text not in ("an array", "a table") or not inner or inner[-1] is Any:
         return text
-    many = (
-        len(inner)
-        if get_origin(kind) is tuple and Ellipsis not in get_args(kind)
-        else 0
-    )
-    if many > 1:
+    if get_origin(kind) is tuple and len(inner) == len(get_args(kind)) > 1:
         return f"an array of {', '.join(map(_type_text, inner))}"
     return f"{text} of {_plural(_type_text(inner[-1]))}"
 
 
 def _plural(text: str) -> str:
-    article, _, noun = text.partition(" ")
-    return f"{noun}s" if article in ("a", "an") and " " not in noun else text
+    article, _, rest = text.partition(" ")
+    if article not in ("a", "an") or " or " in rest:
+        return text
+    noun, of, inner = rest.partition(" of ")
+    return f"{noun}s{of}{inner}"
 
 
 def _default_text(default: Any) -> str:
@@ -107,7 +109,14 @@ def _default_text(default: Any) -> str:
     return shown(default)
 
 
-def _tables(kind: Any) -> tuple[type, ...]:
+def _tables(kind: Any) -> Iterator[tuple[str, type]]:
+    """The classes of the tables in a value, and how a key leads on to them."""
     kind = bare_type(kind)
-    parts = members(kind) if is_union(kind) else (kind,)
-    return tuple(part for part in parts if isinstance(part, type) and attrs.has(part))
+    if isinstance(kind, type) and attrs.has(kind):
+        yield "", kind
+        return
+    steps = {"an array": "[]", "a table": ".NAME"}
+    step = "" if is_union(kind) else steps.get(phrase(kind), "")
+    for part in get_args(kind):
+        for further, table in _tables(part):
+            yield step + further, table

@@ -106,7 +106,7 @@ def _fill(
                 given, held = _taken(draft, attribute, table[key])
                 values[_argument(attribute)] = given
             else:
-                held = _default(draft, attribute)
+                held = _default(draft, attribute, not misfits)
             object.__setattr__(draft, attribute.name, held)
         except Misfits as error:
             misfits.extend(error.below(key))
@@ -141,7 +141,7 @@ def _parameter(converter: Any) -> Any:
     return Any if first.annotation is first.empty else first.annotation
 
 
-def _default(draft: object, attribute: attrs.Attribute[Any]) -> Any:
+def _default(draft: object, attribute: attrs.Attribute[Any], whole: bool) -> Any:
     default: Any = attribute.default
     if default is NOTHING:
         wanted = f"missing; expected {phrase(attribute.type)}"
@@ -152,7 +152,17 @@ def _default(draft: object, attribute: attrs.Attribute[Any]) -> Any:
     try:
         return default.factory(draft) if default.takes_self else default.factory()
     except Exception as error:
+        if _is_consequence(error, whole):
+            raise Misfits([]) from error
         raise Misfits([Misfit((), NOTHING, explained(error))]) from error
+
+
+def _is_consequence(error: Exception, whole: bool) -> bool:
+    """
+    Tell whether a default or a validator only failed for want of an attribute
+    whose own value is bad, which is reported already.
+    """
+    return not whole and isinstance(error, AttributeError)
 
 
 def _validate(
@@ -169,9 +179,7 @@ def _validate(
         try:
             attribute.validator(draft, attribute, getattr(draft, attribute.name))
         except Exception as error:
-            # It may have looked for an attribute that is missing because its own
-            # value is bad, which is reported already.
-            if whole or not isinstance(error, AttributeError):
+            if not _is_consequence(error, whole):
                 misfits.append(Misfit((key,), table[key], explained(error)))
 
 

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_config_values -*-
+# -*- test-case-name: tests.test_config -*-
 """
 What a configuration consists of, as frozen values.  Import them from
 L{sockhost.config}.
