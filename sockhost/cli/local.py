@@ -6,6 +6,10 @@ are called: the rest of the command line is to start fast.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import click
 
 from sockhost.cli.exits import ExitStatus
@@ -22,13 +26,30 @@ def check(file: str, run_dir: str | None) -> None:
     from sockhost.plugins import kinds
 
     try:
-        config = load(file, kinds(), strict=True, run_dir=run_dir_given(run_dir))
+        with _errors_shown():
+            config = load(file, kinds(), strict=True, run_dir=run_dir_given(run_dir))
     except ConfigError as error:
         for problem in error.problems:
             click.echo(str(problem), err=True)
         raise click.exceptions.Exit(ExitStatus.CONFIG) from None
     count = len(config.units)
     click.echo(f"ok: {count} unit{'' if count == 1 else 's'}")
+
+
+@contextmanager
+def _errors_shown() -> Iterator[None]:
+    """Print what is logged as an error meanwhile, such as a plugin that is broken."""
+    from twisted import logger
+
+    observer = logger.FilteringLogObserver(
+        logger.textFileLogObserver(sys.stderr, timeFormat=None),
+        [logger.LogLevelFilterPredicate(logger.LogLevel.error)],
+    )
+    logger.globalLogPublisher.addObserver(observer)
+    try:
+        yield
+    finally:
+        logger.globalLogPublisher.removeObserver(observer)
 
 
 @click.command()

@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 from unittest.mock import patch
 
+from twisted.logger import Logger
 from twisted.trial.unittest import SynchronousTestCase
 
 from sockhost.config import Config, Problem, UnitConfig
@@ -61,6 +62,20 @@ class CheckTests(_Standing):
         outcome = invoke("check", "a.toml")
         self.assertEqual((outcome.status, outcome.out), (78, ""))
         self.assertEqual(outcome.err.splitlines(), [str(one) for one in problems])
+
+    def test_broken_plugin(self) -> None:
+        """What is logged as an error meanwhile is printed, and nothing else is."""
+
+        def kinds() -> dict[str, object]:
+            Logger("test").info("all is well")
+            Logger("test").error("a plugin is broken")
+            return {}
+
+        self.stand_in("sockhost.plugins", kinds=kinds)
+        outcome = invoke("check", "a.toml")
+        self.assertEqual((outcome.status, outcome.out), (0, "ok: 0 units\n"))
+        self.assertIn("a plugin is broken", outcome.err)
+        self.assertEqual(outcome.err.count("\n"), 1)
 
 
 class RunTests(_Standing):
