@@ -192,3 +192,32 @@ class FakeConnected:
 
     def __exit__(self, *_: object) -> None:
         self.closed = True
+
+
+@define(eq=False)
+class Hooked(Scripted):
+    """
+    A handler with hooks.
+
+    @ivar on: what a hook does; it does nothing if it is not in here.
+    @ivar called: the hooks that were called, in order.
+    """
+
+    on: dict[str, Callable[[], object]] = field(factory=dict)
+    called: list[str] = field(factory=list)
+
+    def _hook(self, name: str) -> object:
+        self.called.append(name)
+        return self.on.get(name, lambda: None)()
+
+    def startup(self) -> object:
+        """Note it."""
+        return self._hook("startup")
+
+    def reconfigure(self) -> object:
+        """Note it."""
+        return self._hook("reconfigure")
+
+    def shutdown(self) -> object:
+        """Note it."""
+        return self._hook("shutdown")

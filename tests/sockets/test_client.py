@@ -4,7 +4,7 @@ Tests for L{sockhost.sockets.client}.
 
 from __future__ import annotations
 
-from twisted.internet.error import ConnectionDone, ConnectionRefusedError
+from twisted.internet import error
 from twisted.internet.interfaces import IProtocol
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
@@ -27,7 +27,7 @@ class FrameClientTests(SynchronousTestCase):
 
     def lose(self) -> None:
         """The connection ends."""
-        self.client.connectionLost(Failure(ConnectionDone()))
+        self.client.connectionLost(Failure(error.ConnectionDone()))
 
     def test_interface(self) -> None:
         """It is a protocol."""
@@ -127,6 +127,6 @@ class ConnectTests(SynchronousTestCase):
         reactor = MemoryReactorClock()
         connecting = connect(reactor, "/run/x.sock")
         factory = reactor.unixClients[0][1]
-        reason = Failure(ConnectionRefusedError())
+        reason = Failure(error.ConnectionRefusedError())
         factory.clientConnectionFailed(None, reason)
-        self.failureResultOf(connecting, ConnectionRefusedError)
+        self.failureResultOf(connecting, error.ConnectionRefusedError)

@@ -10,7 +10,7 @@ from typing import Any, cast
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactorClock
-from twisted.logger import LogEvent, globalLogPublisher
+from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -76,12 +76,7 @@ class UnixListenerTests(SynchronousTestCase):
         )
         self.listener.start()
 
-        self.logged: list[LogEvent] = []
-        globalLogPublisher.addObserver(self._note)
-        self.addCleanup(globalLogPublisher.removeObserver, self._note)
-
-    def _note(self, event: LogEvent) -> None:
-        self.logged.append(event)
+        self.logged = self.enterContext(capturedLogs())
 
     def clients(self, number: int) -> list[FakeConnected]:
         """Let clients wait to be accepted."""
