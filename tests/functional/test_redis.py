@@ -193,6 +193,13 @@ class ConnectTests(_ServerCase):
             with self.assertRaises(RedisConnectionError):
                 await connect(url, CLOCK)
 
+    async def test_global_reactor(self) -> None:
+        """Without a reactor it is the global one."""
+        server = ValkeyServer.started(self)
+        client = await connect(server.unix_url)
+        self.assertEqual(await client.execute("PING"), b"PONG")
+        await client.close()
+
     async def test_silent(self) -> None:
         """A server that takes the connection and says nothing costs a limited time."""
         server = ValkeyServer.started(self)

@@ -7,8 +7,10 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import ITCPTransport, IUNIXTransport
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from sockhost.interfaces import (
     MaybeExecuted,
@@ -137,6 +139,24 @@ class WritesTests(_ConnectionCase):
         self.assertEqual(len(self.wire.sent()), 3)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_no_delay(self) -> None:
+        """TCP is told not to hold small writes back; a Unix socket cannot be."""
+
+        @implementer(ITCPTransport)
+        class TCPWire(Wire):  # type: ignore[misc]
+            delays: bool = True
+
+            def setTcpNoDelay(self, enabled: bool) -> None:
+                self.delays = not enabled
+
+        @implementer(IUNIXTransport)
+        class UnixWire(TCPWire):  # type: ignore[misc]
+            """Twisted's Unix transports claim to be those of TCP too."""
+
+        tcp = TCPWire(self.clock, RedisConnection(self.clock))
+        unix = UnixWire(self.clock, RedisConnection(self.clock))
+        self.assertEqual((tcp.delays, unix.delays), (False, True))
+
 
 class TimeoutTests(_ConnectionCase):
     """Commands that are not waited for any longer."""
@@ -194,7 +214,7 @@ class LossTests(_ConnectionCase):
         told: list[object] = []
         self.connection.when_disconnected().addCallback(told.append)
         for n, sent in enumerate(self.several(3)):
-            sent.addErrback(lambda f, n=n: told.append((n, f.type)))
+            sent.addErrback(lambda failure, n: told.append((n, failure.type)), n)
         self.wire.lose()
         self.assertEqual(told[:3], [(n, MaybeExecuted) for n in range(3)])
         self.assertIsInstance(told[3], RedisConnectionError)

@@ -71,6 +71,14 @@ class GreetTests(SynchronousTestCase):
         self.wire.send(b"-ERR unknown command 'HELLO'\r\n")
         self.assertEqual(self.wire.sent(), [[b"AUTH", b"u", b"p"]])
 
+    def test_old_server_plain(self) -> None:
+        """An old server is told nothing where there is nothing to say."""
+        greeted = self.greet(Greeting())
+        self.wire.clear()
+        self.wire.send(b"-ERR unknown command 'HELLO'\r\n")
+        self.assertEqual(self.wire.sent(), [])
+        self.assertEqual(self.successResultOf(greeted), Server())
+
     def test_refused(self) -> None:
         """Any other refusal is passed on."""
         greeted = self.greet(Greeting(password="wrong"))

@@ -176,6 +176,13 @@ class Colour(IntEnum):
     RED = 3
 
 
+class Metres(float):
+    """A number that prints with its unit."""
+
+    def __repr__(self) -> str:
+        return "a length"
+
+
 class EncodeCommandTests(SynchronousTestCase):
     """Commands as bytes."""
 
@@ -203,8 +210,8 @@ class EncodeCommandTests(SynchronousTestCase):
     def test_kin(self) -> None:
         """Kinds of bytes and of numbers are what they stand for."""
         self.assertEqual(
-            self.parts("X", Colour.RED, bytearray(b"b"), memoryview(b"m")),
-            [b"X", b"3", b"b", b"m"],
+            self.parts("X", Colour.RED, Metres(1.5), bytearray(b"b"), memoryview(b"m")),
+            [b"X", b"3", b"1.5", b"b", b"m"],
         )
 
     def test_refused(self) -> None:
