@@ -238,8 +238,10 @@ class Child:
         return ("host", os.getpid())
 
     def childConnectionLost(self, number: int, reason: Failure) -> None:
-        """Called by the writer of stdin when that is closed."""
-        self._stdin = None
+        """Called by the writer of stdin, which leaves closing it to us."""
+        writer, self._stdin = self._stdin, None
+        if writer is not None:
+            os.close(writer.fileno())
         self._tell(self._protocol.childConnectionLost, number)
         self._maybe_end()
 

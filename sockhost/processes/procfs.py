@@ -121,14 +121,7 @@ def environment_value(pid: int, name: str) -> str | None:
 
 
 def child_pids() -> list[int]:
-    """
-    List the children of this process, zombies too.  Empty where the kernel
-    was built without the list.
-    """
-    found: list[int] = []
-    for task in (_PROC / "self/task").iterdir():
-        try:
-            found.extend(int(pid) for pid in (task / "children").read_text().split())
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    return found
+    """List the children of this process, zombies too."""
+    # Not every kernel is built with /proc/PID/task/TID/children.
+    ours = os.getpid()
+    return [stat.pid for stat in processes() if stat.parent == ours]
