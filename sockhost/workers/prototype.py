@@ -148,11 +148,12 @@ def _import_first_from(directory: str) -> None:
 
 
 def _write_whole_lines() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        # Only a text file has it; under a test it may be something else.
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(line_buffering=True)
+    # Several processes write to the same pipe.  What print() writes piece by
+    # piece is kept together, also under PYTHONUNBUFFERED.
+    sys.stdout, sys.stderr = (
+        open(fd, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
+        for fd in (1, 2)
+    )
 
 
 class Prototype:

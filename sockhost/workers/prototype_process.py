@@ -44,6 +44,13 @@ _BOOT = (
 )
 
 
+GROUP_INTERVAL = 0.01
+"""Seconds between two looks at whether a killed group is gone."""
+
+GROUP_WAIT = 5.0
+"""Seconds that the kernel has to end a killed group."""
+
+
 class CannotImport(UnitFailed):
     """The handler cannot be imported, or not be forked with."""
 
@@ -195,7 +202,16 @@ class RunningPrototype:
         self._forget_workers()
         self.ending = _process_lost(self.pid, reason)
         self._settle(Failure(self.ending))
-        self.gone.close()
+        self._bury_group(round(GROUP_WAIT / GROUP_INTERVAL))
+
+    def _bury_group(self, tries: int) -> None:
+        if not self._child.signal_group(signal.SIGKILL):
+            self.gone.close()
+        elif tries:
+            self._reactor.callLater(GROUP_INTERVAL, self._bury_group, tries - 1)
+        else:
+            self._log.error("the kernel does not end group {pid}", pid=self.pid)
+            self.gone.close()
 
 
 class _Follower(ProcessProtocol):

@@ -119,7 +119,8 @@ class PrototypeUnit:
         if self._watching is not None:
             self._watching.cancel()
             self._watching = None
-        return await self._end(kill=False)
+        # One that is importing does not listen.
+        return await self._end(kill=self._run is not None and not self._run.usable)
 
     async def _end(self, kill: bool) -> UnitLost | None:
         run = self._run

@@ -4,6 +4,7 @@ Functional tests of L{sockhost.workers}: real prototypes, workers and sockets.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -12,7 +13,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from twisted.internet import reactor as _reactor
@@ -24,7 +24,8 @@ from twisted.trial.unittest import TestCase
 
 from sockhost.config import RestartPolicy, UnitConfig
 from sockhost.interfaces import PathInUse, UnitLost
-from sockhost.processes.orphans import become_subreaper
+from sockhost.processes.child import live_pids
+from sockhost.processes.orphans import become_subreaper, reap_all_orphans
 from sockhost.sockets.blocking import BlockingClient
 from sockhost.workers.pool import WorkerSocketUnit
 from sockhost.workers.prototype_process import CannotImport
@@ -71,7 +72,7 @@ def descriptors(pid: int) -> list[str]:
     directory, links = f"/proc/{pid}/fd", []
     for name in os.listdir(directory):
         # The one that lists this directory is closed by now.
-        with suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError):
             links.append(os.readlink(f"{directory}/{name}").split(":")[0])
     return sorted(links)
 
@@ -115,6 +116,7 @@ class WorkerTests(TestCase):
             await unit.stop()
             self.assertEqual([pid for pid in pids if pid and alive(pid)], [])
         self.assertFalse(os.path.exists(self.path("kv.sock")))
+        reap_all_orphans(live_pids)
 
     def path(self, name: str) -> str:
         """Make a path in the directory of this test."""
@@ -167,11 +169,10 @@ class WorkerTests(TestCase):
             if worker["state"] == "up"
         }
 
-    def prototype(self) -> int:
-        """Get the process id of the prototype."""
+    def prototype(self) -> Any:
+        """Get the process id of the prototype, or C{None}."""
         status: Any = self.unit.status()
-        pid: int = status["prototype"]["pid"]
-        return pid
+        return status["prototype"]["pid"]
 
     async def ask(self, question: bytes = b"?") -> bytes:
         """Connect, ask, and get the answer."""
@@ -412,7 +413,7 @@ class LossTests(WorkerTests):
         """However many workers are replaced, the host has no more descriptors."""
         await self.up(1)
         before = descriptors(os.getpid())
-        for _attempt in range(10):
+        for _attempt in range(4):
             pid = self.workers()[1]
             os.kill(pid, signal.SIGKILL)
             await self.until(
@@ -456,8 +457,11 @@ class StartTests(WorkerTests):
 
     async def fail_to_start(self, unit: WorkerSocketUnit) -> Exception:
         """Start a unit, and get why that fails."""
-        error = await self.assertFailure(unit.start(self.losses.append), Exception)
+        failures: list[Failure] = []
+        await unit.start(self.losses.append).addErrback(failures.append)
         self.assertEqual((self.prototype(), self.workers()), (None, {}))
+        error = failures[0].value
+        assert isinstance(error, Exception)
         return error
 
     async def test_import_error(self) -> None:
