@@ -6,11 +6,15 @@ Status as text: aligned, coloured where a person reads it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import click
 
 HEADINGS = ("NAME", "KIND", "GOAL", "STATE", "SINCE", "RESTARTS", "REASON")
+
+EPOCH = 1e9
+"""Seconds since the epoch are more than this, and no span or count in floats is."""
 
 _COLOURS = {
     "up": "green",
@@ -63,7 +67,8 @@ def unit_page(unit: Mapping[str, Any], now: float) -> list[str]:
         facts["next_try"] = f"in {age(unit['next_try'] - now)}"
     facts["last_exit"] = _last_exit(unit["last_exit"], now)
     rows = [(key, _plain(value)) for key, value in facts.items()]
-    rows += [(key, _plain(value)) for key, value in unit["details"].items()]
+    for key, value in unit["details"].items():
+        rows += _detail(key, value)
     return [line.rstrip() for line in align([row for row in rows if row[1]])]
 
 
@@ -100,7 +105,14 @@ def _summary(details: Mapping[str, Any]) -> str:
         for key, value in details.items()
         if isinstance(value, str | int | float) and value not in ("", False)
     }
-    return " ".join(f"{key}={value}" for key, value in plain.items())
+    return _plain(plain)
+
+
+def _detail(key: str, value: object) -> list[tuple[str, str]]:
+    """A line of a unit's own, or one for each of several things."""
+    if isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
+        return [(key, _plain(one)) for one in value]
+    return [(key, _plain(value))]
 
 
 def _last_exit(exit_: Mapping[str, Any] | None, now: float) -> str:
@@ -116,8 +128,20 @@ def _plain(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(map(_plain, value))
     if isinstance(value, Mapping):
-        return " ".join(f"{key}={_plain(item)}" for key, item in value.items())
+        words = {key: _plain(item) for key, item in value.items()}
+        return " ".join(f"{key}={word}" for key, word in words.items() if word)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return _number(value)
     return _one_line(str(value))
+
+
+def _number(value: float) -> str:
+    """A number, or the time that one as great as this always is in a status."""
+    if value < EPOCH:
+        return f"{value:g}"
+    return datetime.fromtimestamp(value).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _one_line(text: str) -> str:

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.control.test_api -*-
+# -*- test-case-name: tests.control.test_api,tests.control.test_api_streams -*-
 """
 The routes of the control API and what each does to the host.
 

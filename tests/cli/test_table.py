@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import click
@@ -92,7 +93,12 @@ class UnitPageTests(SynchronousTestCase):
             next_try=1065.0,
             last_exit=ended,
             requires=("a", "b"),
-            details={"workers": [{"pid": 7}], "clients": 0},
+            details={
+                "workers": [{"pid": 7, "ok": True}, {"pid": 8, "reason": ""}],
+                "clients": 0,
+                "latency": 0.5,
+                "next_run": time.mktime((2026, 1, 2, 3, 4, 5, 0, 0, -1)),
+            },
         )
         lines = unit_page(to_json(shown), now=1060.0)
         self.assertEqual(
@@ -107,8 +113,11 @@ class UnitPageTests(SynchronousTestCase):
                 ["restarts", "0"],
                 ["next_try", "in 5s"],
                 ["requires", "a, b"],
-                ["workers", "pid=7"],
+                ["workers", "pid=7 ok=yes"],
+                ["workers", "pid=8"],
                 ["clients", "0"],
+                ["latency", "0.5"],
+                ["next_run", "2026-01-02 03:04:05"],
             ],
         )
 
