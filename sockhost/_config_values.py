@@ -91,13 +91,12 @@ class UnitConfig:
 @frozen(kw_only=True)
 class HostSettings:
     """
-    The C{[host]} table.
+    The C{[host]} table.  In what L{load<sockhost.config.load>} returns,
+    C{run_dir}, C{control} and C{log_dir} are absolute.
 
     @ivar name: what this host is called in its status and in logs.
     @ivar run_dir: where the pid file, the control socket and the logs are;
-        relative to the directory that the host is started in.  Absolute in
-        what L{load<sockhost.config.load>} returns, as C{control} and
-        C{log_dir} are.
+        relative to the directory that the host is started in.
     @ivar control: path of the control socket.
     @ivar log_dir: where the output of units goes.
     @ivar lifecycle: C{"module:Class"} of an L{ILifecycle
