@@ -13,7 +13,7 @@ import click
 
 HEADINGS = ("NAME", "KIND", "GOAL", "STATE", "SINCE", "RESTARTS", "REASON")
 
-EPOCH = 1e9
+_EPOCH = 1e9
 """Seconds since the epoch are more than this, and no span or count in floats is."""
 
 _COLOURS = {
@@ -139,7 +139,7 @@ def _plain(value: object) -> str:
 
 def _number(value: float) -> str:
     """A number, or the time that one as great as this always is in a status."""
-    if value < EPOCH:
+    if value < _EPOCH:
         return f"{value:g}"
     return datetime.fromtimestamp(value).strftime("%Y-%m-%d %H:%M:%S")
 
