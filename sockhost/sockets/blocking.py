@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.sockets.test_blocking -*-
+# -*- test-case-name: tests.functional.test_blocking_client -*-
 """
 A client of framed sockets that blocks, and loads the standard library only.
 """

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.sockets.test_bound -*-
+# -*- test-case-name: tests.functional.test_bound_sockets -*-
 """
 A Unix socket at a path: made without touching what belongs to others, with its
 permissions in place before the first client can connect.

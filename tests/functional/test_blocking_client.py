@@ -1,0 +1,103 @@
+"""
+The blocking client of framed sockets, against a real one.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.threads import deferToThread
+
+from sockhost.interfaces import Disconnected, FrameError
+from sockhost.sockets.blocking import BlockingClient
+from tests.functional.test_sockets import ROOT, ServedTestCase, reactor
+
+Asking = Callable[[BlockingClient], object]
+
+
+class BlockingClientTests(ServedTestCase):
+    """The client that needs nothing but the standard library."""
+
+    async def ask(self, what: Asking, timeout: float | None = 10) -> Any:
+        """Do something with a client, in a thread."""
+
+        def work() -> object:
+            with BlockingClient(self.path, timeout, max_frame=1 << 20) as client:
+                return what(client)
+
+        return await deferToThread(work)
+
+    async def test_request(self) -> None:
+        """Requests are answered, big ones too."""
+        payload = b"x" * 900_000
+        self.assertEqual(await self.ask(lambda c: c.request(payload)), payload)
+
+    async def test_pipelined(self) -> None:
+        """Frames that came together are received one by one."""
+
+        def several(client: BlockingClient) -> list[bytes]:
+            for each in (b"a", b"", b"c"):
+                client.send(each)
+            return [client.receive() for _ in range(3)]
+
+        self.assertEqual(await self.ask(several), [b"a", b"", b"c"])
+
+    async def test_timeout(self) -> None:
+        """A frame that does not come in time can still be waited for."""
+
+        def impatient(client: BlockingClient) -> tuple[bool, bytes]:
+            client.send(b"wait")
+            try:
+                client.receive()
+            except TimeoutError:
+                timed_out = True
+            client._timeout = 10
+            return timed_out, client.receive()
+
+        self.assertEqual(await self.ask(impatient, 0.01), (True, b"wait"))
+
+    async def test_disconnected(self) -> None:
+        """A server that closes is noticed, cleanly between frames."""
+
+        def dropped(client: BlockingClient) -> bytes:
+            client.request(b"x")
+            reactor.callFromThread(self.handler.clients[0].drop, "enough")
+            return client.receive()
+
+        with self.assertRaises(Disconnected) as caught:
+            await self.ask(dropped)
+        self.assertTrue(caught.exception.clean)
+
+    async def test_too_large(self) -> None:
+        """Frames above the limit are neither sent nor received."""
+        with self.assertRaises(FrameError):
+            await self.ask(lambda client: client.send(b"x" * (1 << 20)))
+
+        def pushed(client: BlockingClient) -> bytes:
+            client.request(b"x")
+            push = self.handler.clients[-1].send
+            reactor.callFromThread(
+                lambda: push(b"y" * (1 << 20)).addErrback(lambda _: None)
+            )
+            return client.receive()
+
+        with self.assertRaises(FrameError):
+            await self.ask(pushed)
+
+    async def test_nobody_there(self) -> None:
+        """Without a server there is an error of the system."""
+        self.assertRaises(FileNotFoundError, BlockingClient, self.path + "x")
+
+    async def test_imports(self) -> None:
+        """It loads neither zope nor Twisted."""
+        script = (
+            "import sys, sockhost.sockets.blocking\n"
+            "print([m for m in ('zope', 'twisted', 'attr') if m in sys.modules])"
+        )
+        said = await deferToThread(
+            subprocess.check_output, [sys.executable, "-c", script], cwd=ROOT
+        )
+        self.assertEqual(said.strip(), b"[]")
