@@ -31,6 +31,7 @@ class RunDirLock:
 
     path: str
     _fd: int | None = field(default=None, init=False)
+    _owner: int = field(default=0, init=False)
 
     def acquire(self) -> None:
         """
@@ -59,7 +60,7 @@ class RunDirLock:
         except BaseException:
             os.close(fd)
             raise
-        self._fd = fd
+        self._fd, self._owner = fd, os.getpid()
         return True
 
     def release(self) -> None:
@@ -67,7 +68,8 @@ class RunDirLock:
         fd, self._fd = self._fd, None
         if fd is None:
             return
-        if self._is_ours(fd):
+        # A forked copy of this process has the descriptor, but not the lock.
+        if self._owner == os.getpid() and self._is_ours(fd):
             os.unlink(self.path)
         os.close(fd)
 
