@@ -148,7 +148,7 @@ def write_unit(
     power, sees the file as it was before or as it is now.
 
     @param units_d: the directory; it is made if it is missing.
-    @param text: the whole file.
+    @param text: the whole file.  Only the owner can read it, as it may hold secrets.
     @param fsync: for tests.
     @return: the path of the file.
     @raise ConfigError: the name or the text cannot be used.
@@ -156,6 +156,7 @@ def write_unit(
     """
     path = os.path.join(units_d, f"{name}.toml")
     _check_unit_file(path, name, text)
+    is_new = not os.path.isdir(units_d)
     os.makedirs(units_d, exist_ok=True)
     descriptor, draft = tempfile.mkstemp(prefix=f".{name}.", dir=units_d)
     try:
@@ -169,6 +170,8 @@ def write_unit(
             os.unlink(draft)
         raise
     _sync_directory(units_d, fsync)
+    if is_new:
+        _sync_directory(os.path.dirname(os.path.abspath(units_d)), fsync)
     return path
 
 

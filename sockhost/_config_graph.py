@@ -45,8 +45,9 @@ def _wishes(draft: Draft) -> Iterator[tuple[str, int, str]]:
 def _impossible(own: str, name: str, names: Collection[str]) -> str:
     if name == own:
         return "a unit cannot depend on itself"
-    others = [other for other in names if other != own]
-    return "" if name in names else unknown("unit", name, others)
+    if name in names:
+        return ""
+    return unknown("unit", name, [other for other in names if other != own])
 
 
 def _cycle_problems(drafts: Sequence[Draft]) -> Iterator[tuple[str, Problem]]:

@@ -138,11 +138,12 @@ class _Parts:
     def _take_own(self, kind: IUnitKind) -> None:
         try:
             config_class = usable_class(kind)
-        except ValueError as error:
-            self._refuse_kind(f"this kind cannot be used: {error}")
-            return
-        self._own, misfits = make(config_class, self._own_table, COMMON_KEYS)
-        self.misfits += misfits
+            self._own, misfits = make(config_class, self._own_table, COMMON_KEYS)
+        except Exception as error:
+            # Someone else's class; there is no end to what may be odd about it.
+            self._refuse_kind(f"this kind cannot be used: {explained(error)}")
+        else:
+            self.misfits += misfits
 
     def _refuse_kind(self, expected: str) -> None:
         self.misfits.append(Misfit(("kind",), NOTHING, expected))

@@ -47,6 +47,7 @@ class Tree(Base):
     e: int = field(default=Factory(lambda self: self.a, takes_self=True))
     f: list[list[int]] = field(factory=list)
     g: dict[str, Base] = field(factory=dict)
+    h: tuple[bool, ...] = ()
 
 
 class DescribeTests(SynchronousTestCase):
@@ -105,6 +106,7 @@ class DescribeTests(SynchronousTestCase):
                 ("f", "an array of arrays of integers", "[]"),
                 ("g", "a table of tables", "{}"),
                 ("g.NAME.a", "an integer", "1"),
+                ("h", "an array of true or false", "[]"),
             ],
         )
 

@@ -71,7 +71,7 @@ class WriteUnitTests(SynchronousTestCase):
         self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
 
     def test_synced(self) -> None:
-        """The file is on disk before it has its name, and its name at the end."""
+        """The file is on disk before its name is, and a new directory is, too."""
         seen: list[tuple[bool, bool]] = []
 
         def fsync(descriptor: int) -> None:
@@ -79,7 +79,10 @@ class WriteUnitTests(SynchronousTestCase):
             seen.append((is_directory, os.path.exists(f"{self.units_d}/a.toml")))
 
         write_unit(self.units_d, "a", TEXT, fsync=fsync)
-        self.assertEqual(seen, [(False, False), (True, True)])
+        self.assertEqual(seen, [(False, False), (True, True), (True, True)])
+        seen.clear()
+        write_unit(self.units_d, "a", TEXT, fsync=fsync)
+        self.assertEqual(seen, [(False, True), (True, True)])
 
     def test_disk_full(self) -> None:
         """When the disk is full, the former file stays and nothing is left over."""

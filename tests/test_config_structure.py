@@ -201,6 +201,18 @@ class Range:
             raise ValueError("expected less text than high says")
 
 
+def _gone() -> int:
+    raise LookupError("there is none")
+
+
+@frozen
+class Fragile:
+    """A class with a default that cannot always be made."""
+
+    number: Any = field(default=0, converter=int)
+    found: int = field(factory=_gone)
+
+
 @frozen
 class Exclusive:
     """A class that checks itself as a whole."""
@@ -273,6 +285,18 @@ class ClassTests(SynchronousTestCase):
     def test_default_that_needs_a_bad_field(self) -> None:
         """A default that cannot be made for want of a bad field is no problem."""
         self.assertEqual(told(Range, {"low": "a"}), ['low = "a": expected an integer'])
+
+    def test_converter_without_signature(self) -> None:
+        """A converter that says nothing of its parameter gets what there is."""
+        self.assertEqual(structure(Fragile, {"number": "7", "found": 1}).number, 7)
+        self.assertEqual(
+            told(Fragile, {"number": "x", "found": 1}),
+            ["number = \"x\": invalid literal for int() with base 10: 'x'"],
+        )
+
+    def test_default_that_fails(self) -> None:
+        """A default that cannot be made is a problem of its key."""
+        self.assertEqual(told(Fragile, {}), ["found: LookupError: there is none"])
 
     def test_whole(self) -> None:
         """What the class itself raises is a problem of the table."""

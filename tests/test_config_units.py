@@ -5,6 +5,7 @@ Tests for L{sockhost._config_units}: what is wrong with one unit, or its kind.
 
 from __future__ import annotations
 
+import abc
 import os
 from typing import Any
 
@@ -278,6 +279,15 @@ class UnresolvedConfig:
     value: Nowhere = 0  # type: ignore[name-defined]  # noqa: F821
 
 
+@frozen
+class AbstractConfig(abc.ABC):
+    """Cannot be instantiated."""
+
+    @abc.abstractmethod
+    def missing(self) -> None:
+        """Be there."""
+
+
 def _explode(*_arguments: object) -> None:
     raise KeyError("boom\nbang")
 
@@ -330,6 +340,12 @@ class BrokenKindTests(ConfigCase):
                 )
             ],
         )
+
+    def test_abstract(self) -> None:
+        """A class that has no instances is refused as well."""
+        (text,) = self.told(AbstractConfig)
+        start = 'unit.a.kind = "odd": this kind cannot be used: '
+        self.assertTrue(text.startswith(f"{start}Can't instantiate abstract class"))
 
     def test_exception_in_validator(self) -> None:
         """Whatever a validator raises is a problem of its key, in one line."""
