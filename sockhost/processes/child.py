@@ -70,7 +70,7 @@ def exit_failure(status: int) -> Failure:
 
 
 @implementer(IReadDescriptor)
-@define(eq=False)
+@define(eq=False, repr=False)
 class _ExitWatcher:
     """
     A pidfd as a reader.
@@ -105,7 +105,7 @@ class _ExitWatcher:
 
 
 @implementer(IChild, IProcessTransport)
-@define(eq=False, kw_only=True)
+@define(eq=False, repr=False, kw_only=True)
 class Child:
     """
     One process, from its exec until its output is complete.

@@ -96,7 +96,7 @@ class Stdio:
 
 
 @implementer(IReadDescriptor)
-@define(eq=False)
+@define(eq=False, repr=False)
 class OutputReader:
     """
     Reads one output pipe of a child.

@@ -67,7 +67,7 @@ class Once(Generic[T]):
 
 
 @implementer(IProcessProtocol)
-@define(eq=False, kw_only=True)
+@define(eq=False, repr=False, kw_only=True)
 class Execution:
     """
     One run of a program.
@@ -87,7 +87,7 @@ class Execution:
     output: Callable[[bytes], object]
     stop_signal: int = signal.SIGTERM
     grace: float = 10.0
-    exited: Once[Failure] = field(factory=Once)
+    exited: Once[None] = field(factory=Once)
     gone: Once[SockhostError | None] = field(factory=Once)
     started: float | None = None
     stopping: bool = False
@@ -182,9 +182,9 @@ class Execution:
             self.gone.fire(self._error)
 
     def _cancel(self) -> None:
-        if self._call is not None:
-            self._call.cancel()
-            self._call = None
+        call, self._call = self._call, None
+        if call is not None and call.active():
+            call.cancel()
 
     def makeConnection(self, process: IProcessTransport) -> None:
         """Nothing is written to the program."""
@@ -203,7 +203,7 @@ class Execution:
         straggle = _STRAGGLE if self.stopping else 0.0
         if self._kill_at is None:
             self._kill_at = self._reactor.seconds() + straggle
-        self.exited.fire(reason)
+        self.exited.fire(None)
         self._bury()
 
     def processEnded(self, _reason: Failure) -> None:

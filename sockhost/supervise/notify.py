@@ -91,12 +91,12 @@ class NotifySocket:
 
     def message(self, data: bytes) -> None:
         """Take one datagram.  What it says besides is not for us."""
-        for line in data.decode(errors="replace").splitlines():
-            name, _, value = line.partition("=")
-            if name == "STATUS":
-                self.status = value or None
-            elif name == "READY" and value == "1" and not self.ready.fired:
-                self.ready.fire(None)
+        lines = data.decode(errors="replace").splitlines()
+        for line in lines:
+            if line.startswith("STATUS="):
+                self.status = line.removeprefix("STATUS=") or None
+        if "READY=1" in lines and not self.ready.fired:
+            self.ready.fire(None)
 
     def fileno(self) -> int:
         """The descriptor, or -1 once it is closed."""
