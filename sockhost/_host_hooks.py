@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 
 from sockhost._host_exit import ExitStatus
 from sockhost.interfaces import SockhostError, StartupFailed
-from sockhost.sockets.handler import load_handler, run_hook
+from sockhost.sockets.handler import load_object, run_hook
 
 
 @define(eq=False)
@@ -44,7 +44,7 @@ class HostHooks:
         if self.lifecycle is None:
             return
         try:
-            self._hooks = load_handler(self.lifecycle, self.directory)()
+            self._hooks = load_object(self.lifecycle, self.directory)()
             self._waiting = run_hook(self._hooks, "startup")
             await self._waiting
         except CancelledError:
@@ -66,7 +66,7 @@ class HostHooks:
             return
 
         def failed(failure: Failure) -> None:
-            if failure.check(CancelledError):
+            if self._waiting is None and failure.check(CancelledError):
                 return
             self.log.failure("the wait hook failed", failure)
             finish(ExitStatus.WAIT_FAILED, "the wait hook failed")

@@ -223,9 +223,9 @@ class Host:
 
     def _be_ready(self) -> None:
         self.phase = Phase.READY
-        self._announce()
-        self.publish(Event(at=time.time(), event="ready"))
         self._around.ready()
+        self.publish(Event(at=time.time(), event="ready"))
+        self._announce()
         self._hooks.wait(self._finish)
         self._around.watch(
             self.reactor,
@@ -347,6 +347,7 @@ class Host:
                 unit.reopen_logs()
             except Exception:
                 self.log.failure("{unit} did not reopen its log", unit=name)
+        Deferred.fromCoroutine(self._hooks.reopen_logs())
         self._run_unit_hooks("reopen_logs")
         self.log.info("logs are reopened")
 

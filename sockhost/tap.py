@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from attrs import frozen
@@ -115,6 +115,17 @@ class Options(UsageOptions):
         ],
     ]
     optFlags = [["strict", None, "Treat a bad unit as an error of the whole file."]]
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        """
+        Read the command line.
+
+        @raise SystemExit: it is wrong (64); twistd's own status would be 1.
+        """
+        try:
+            super().parseOptions(options)
+        except UsageError as error:
+            _leave(ExitStatus.USAGE, f"{error}; twistd sockhost --help tells more")
 
     def postOptions(self) -> None:
         """Check the command line as a whole."""

@@ -20,8 +20,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sockhost.interfaces import (
+    ILoggingUnit,
     ISpawner,
-    IUnit,
     IUnitHost,
     IUnitKind,
     ProcessLost,
@@ -98,7 +98,7 @@ class LastRun:
     signal: int | None = None
 
 
-@implementer(IUnit)
+@implementer(ILoggingUnit)
 @define(eq=False, kw_only=True)
 class CronUnit:
     """

@@ -17,8 +17,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sockhost.interfaces import (
+    ILoggingUnit,
     ISpawner,
-    IUnit,
     IUnitHost,
     IUnitKind,
     ProcessLost,
@@ -53,7 +53,7 @@ class ProcessConfig(ProgramConfig):
 _LIVE = ("stop_signal", "grace", "log_max_bytes", "log_backups", "ready", "success")
 
 
-@implementer(IUnit)
+@implementer(ILoggingUnit)
 @define(eq=False, kw_only=True)
 class ProcessUnit:
     """

@@ -1,0 +1,491 @@
+"""
+The promised life of a host, seen from outside, with real processes.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from pathlib import Path
+from typing import Any
+
+from tests.functional.hosts import HostCase, alive, descendants, gone, pause
+
+SLEEPER = """
+    [unit.sleeper]
+    kind = "process"
+    argv = ["/bin/sleep", "1000"]
+"""
+
+BAD = """
+    [unit.sleeper]
+    kind = "process"
+    argv = "sleep"
+"""
+
+HOOKS = """
+    import time
+    from pathlib import Path
+    from twisted.internet import reactor
+    from twisted.internet.defer import Deferred
+    from twisted.internet.task import deferLater
+
+    HERE = Path(__file__).parent
+
+    def note(text):
+        with open(HERE / "notes", "a") as notes:
+            notes.write(text + "\\n")
+
+    class Noting:
+        def startup(self):
+            note("startup")
+        def reconfigure(self):
+            note("reconfigure")
+        def reopen_logs(self):
+            note("reopen_logs")
+        async def shutdown(self):
+            note("shutdown")
+            await deferLater(reactor, 0.5, lambda: None)
+            note("shutdown ended")
+
+    class Failing(Noting):
+        def startup(self):
+            raise RuntimeError("no luck")
+
+    class Slow(Noting):
+        def startup(self):
+            note("startup")
+            return Deferred()
+
+    class Waiting(Noting):
+        def wait(self):
+            return deferLater(reactor, 0.2, lambda: None)
+
+    class WaitFailing(Noting):
+        def wait(self):
+            return deferLater(reactor, 0.2, lambda: 1 / 0)
+"""
+
+
+def hooked(name: str) -> str:
+    """A configuration with hooks."""
+    return f'[host]\nlifecycle = "hooks:{name}"\n' + SLEEPER.replace("    ", "")
+
+
+class ExitStatusTests(HostCase):
+    """What the host exits with, under C{twistd} and without it."""
+
+    async def both(self, *args: str) -> list[tuple[int, str]]:
+        """Run both ways, one after the other, to the end."""
+        found = []
+        for start in (self.twistd, self.sockhost_run):
+            running = start(*args)
+            found.append((await running.ends(), running.output))
+        return found
+
+    async def test_configuration(self) -> None:
+        """A file that cannot be used is 78, with every problem told."""
+        self.write("sockhost.toml", "[host]\nrun_dri = 'x'\n[unit.a]\nkind = 'no'\n")
+        for status, output in await self.both():
+            self.assertEqual(status, 78, output)
+            self.assertIn("host.run_dri", output)
+            self.assertIn("unit.a.kind", output)
+        self.assertFalse(self.run_dir.exists())
+
+    async def test_strict(self) -> None:
+        """A bad unit is 78 with C{--strict}."""
+        self.write("sockhost.toml", BAD)
+        for status, output in await self.both("--strict"):
+            self.assertEqual(status, 78, output)
+
+    async def test_usage(self) -> None:
+        """A wrong command line is 64."""
+        self.write("sockhost.toml", SLEEPER)
+        for status, output in await self.both("--no-such-option"):
+            self.assertEqual(status, 64, output)
+
+    async def test_locked(self) -> None:
+        """A run directory that is taken is 73, told with the owner."""
+        self.write("sockhost.toml", SLEEPER)
+        first = self.twistd()
+        await first.says("ready; steer it")
+        before = sorted(os.listdir(self.run_dir))
+        for status, output in await self.both():
+            self.assertEqual(status, 73, output)
+            self.assertIn(f"locked by process {first.pid}", output)
+        self.assertEqual(sorted(os.listdir(self.run_dir)), before)
+        self.assertEqual((await self.unit("sleeper"))["state"], "up")
+
+    async def test_startup_fails(self) -> None:
+        """A startup hook that fails is 70."""
+        self.write("sockhost.toml", hooked("Failing"))
+        self.write("hooks.py", HOOKS)
+        for status, output in await self.both():
+            self.assertEqual(status, 70, output)
+            self.assertIn("RuntimeError: no luck", output)
+        self.assertFalse((self.directory / "notes").exists())
+
+    async def test_wait_hook(self) -> None:
+        """The end of the wait hook is a clean end, its failure is 1."""
+        self.write("hooks.py", HOOKS)
+        for name, expected in (("Waiting", 0), ("WaitFailing", 1)):
+            self.write("sockhost.toml", hooked(name))
+            for status, output in await self.both():
+                self.assertEqual(status, expected, output)
+
+    async def test_watched_pid(self) -> None:
+        """The end of the watched process is 69."""
+        self.write("sockhost.toml", SLEEPER)
+        for start in (self.twistd, self.sockhost_run):
+            watched = self.spawn(["/bin/sleep", "1000"])
+            running = start("--watch-pid", str(watched.pid))
+            await running.says("ready; steer it")
+            watched.signal("KILL")
+            self.assertEqual(await running.ends(), 69, running.output)
+
+    async def test_wait_for(self) -> None:
+        """A unit that was waited for and failed is 75; one that is done is 0."""
+        for argv, expected in (("/bin/true", 0), ("/bin/false", 75)):
+            self.write(
+                "sockhost.toml",
+                f"""
+                [host]
+                wait_for = ["job"]
+                [unit.job]
+                kind = "process"
+                argv = ["{argv}"]
+                oneshot = true
+                restart = "on-failure"
+                budget = 1
+                """,
+            )
+            for status, output in await self.both():
+                self.assertEqual(status, expected, output)
+
+    async def test_terminated(self) -> None:
+        """A signal to stop is a clean end, after which nothing is left."""
+        self.write("sockhost.toml", SLEEPER)
+        for name in ("TERM", "INT", "QUIT"):
+            running = self.twistd()
+            await running.says("ready; steer it")
+            children = descendants(running.pid)
+            self.assertEqual(len(children), 1)
+            running.signal(name)
+            self.assertEqual(await running.ends(), 0, running.output)
+            self.assertFalse(any(alive(pid) for pid in children))
+            self.assertFalse((self.run_dir / "sockhost.pid").exists())
+            self.assertFalse((self.run_dir / "control.sock").exists())
+
+
+class ReadyTests(HostCase):
+    """Who is told when all is ready."""
+
+    def pipe(self) -> tuple[int, int]:
+        """A pipe, closed after the test."""
+        reading, writing = os.pipe()
+        self.addCleanup(os.close, reading)
+        return reading, writing
+
+    async def test_startup_fd(self) -> None:
+        """4 zero bytes when ready, the end when the host has ended."""
+        self.write("sockhost.toml", SLEEPER)
+        reading, writing = self.pipe()
+        running = self.twistd("--startup-fd", "9", fds={9: writing})
+        os.close(writing)
+        os.set_blocking(reading, False)
+        self.assertRaises(BlockingIOError, os.read, reading, 100)
+        await running.says("ready; steer it")
+        self.assertEqual(os.read(reading, 100), bytes(4))
+        self.assertRaises(BlockingIOError, os.read, reading, 100)
+        running.signal("KILL")
+        await running.ends()
+        # The sleeper lives on, and does not hold the descriptor.
+        self.assertEqual(os.read(reading, 100), b"")
+
+    async def test_failed_start_tells_nothing(self) -> None:
+        """A startup that fails closes the descriptor, and says nothing."""
+        self.write("sockhost.toml", hooked("Failing"))
+        self.write("hooks.py", HOOKS)
+        reading, writing = self.pipe()
+        running = self.twistd("--startup-fd", "9", fds={9: writing})
+        os.close(writing)
+        await running.ends()
+        self.assertEqual(os.read(reading, 100), b"")
+
+    async def test_stopped_while_starting(self) -> None:
+        """A stop during the startup hook tells nobody that all is ready."""
+        self.write("sockhost.toml", hooked("Slow"))
+        self.write("hooks.py", HOOKS)
+        reading, writing = self.pipe()
+        running = self.twistd("--startup-fd", "9", fds={9: writing})
+        os.close(writing)
+        while not (self.directory / "notes").exists():
+            await pause(0.02)
+        self.assertEqual((await self.ask("GET", "/host"))["phase"], "starting")
+        running.signal("TERM")
+        self.assertEqual(await running.ends(), 0, running.output)
+        self.assertEqual(os.read(reading, 100), b"")
+        self.assertEqual((self.directory / "notes").read_text(), "startup\n")
+
+    async def test_systemd(self) -> None:
+        """systemd is told of ready, reloading and stopping; children are not."""
+        self.write("sockhost.toml", SLEEPER)
+        told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(told.close)
+        address = str(self.directory / "notify")
+        told.bind(address)
+        told.setblocking(False)
+        running = self.twistd(env={"NOTIFY_SOCKET": address})
+        await running.says("ready; steer it")
+        [child] = descendants(running.pid)
+        self.assertEqual(told.recv(100), b"READY=1")
+        environment = Path(f"/proc/{child}/environ").read_bytes()
+        self.assertNotIn(b"NOTIFY_SOCKET", environment)
+        await self.ask("POST", "/reconfigure")
+        self.assertTrue(told.recv(100).startswith(b"RELOADING=1\nMONOTONIC_USEC="))
+        self.assertEqual(told.recv(100), b"READY=1")
+        running.signal("TERM")
+        await running.ends()
+        self.assertEqual(told.recv(100), b"STOPPING=1")
+
+
+class DaemonTests(HostCase):
+    """Going into the background."""
+
+    def daemon(self, *args: str) -> Any:
+        """Start a host under C{twistd} without C{-n}."""
+        argv = ["--logfile", "host.log", "sockhost", "--config", "sockhost.toml"]
+        from tests.functional.hosts import TWISTD
+
+        return self.spawn([*TWISTD, *argv, *args])
+
+    def kill_leftover(self) -> None:
+        """End what a failing test would leave behind."""
+        try:
+            pid = int((self.run_dir / "sockhost.pid").read_text())
+        except FileNotFoundError:
+            return
+        for each in [*descendants(pid), pid]:
+            os.kill(each, signal.SIGKILL)
+
+    async def test_ready(self) -> None:
+        """The parent exits with 0 when the host is ready, and not before."""
+        self.addCleanup(self.kill_leftover)
+        self.write(
+            "sockhost.toml",
+            SLEEPER + "ready = { delay = 1.0 }\n",
+        )
+        parent = self.daemon()
+        while not (self.run_dir / "control.sock").exists():
+            await pause(0.02)
+        self.assertIsNone(parent.status)
+        self.assertEqual(await parent.ends(), 0, parent.output)
+        status = await self.ask("GET", "/host")
+        self.assertEqual(status["phase"], "ready")
+        self.assertEqual(os.getsid(status["pid"]) != os.getsid(0), True)
+        self.assertEqual(
+            int((self.run_dir / "sockhost.pid").read_text()), status["pid"]
+        )
+        os.kill(status["pid"], signal.SIGTERM)
+        await gone([status["pid"]])
+        self.assertFalse((self.run_dir / "sockhost.pid").exists())
+
+    async def test_fails(self) -> None:
+        """The parent exits with 1 and the reason when there is no host."""
+        self.write("sockhost.toml", hooked("Failing"))
+        self.write("hooks.py", HOOKS)
+        parent = self.daemon()
+        self.assertEqual(await parent.ends(), 1)
+        self.assertIn("no luck", parent.output)
+
+    async def test_bad_configuration(self) -> None:
+        """What is known before the fork has its own exit status."""
+        self.write("sockhost.toml", "[host]\nrun_dri = 'x'\n")
+        parent = self.daemon()
+        self.assertEqual(await parent.ends(), 78, parent.output)
+
+
+class SignalTests(HostCase):
+    """Signals while the host runs."""
+
+    async def test_reconfigure(self) -> None:
+        """USR1 adds, removes and changes units, and leaves the others alone."""
+        more = '[unit.{}]\nkind = "process"\nargv = ["/bin/sleep", "{}"]\n'
+        same = SLEEPER.replace("    ", "")
+        self.write("hooks.py", HOOKS)
+        host = '[host]\nlifecycle = "hooks:Noting"\n'
+        first = host + same + more.format("old", 1) * 0 + more.format("changing", 1001)
+        self.write("sockhost.toml", first + more.format("leaving", 1002))
+        running = self.twistd()
+        await running.says("ready; steer it")
+        before = {
+            n: (await self.unit(n))["details"]["pid"] for n in ("sleeper", "changing")
+        }
+        self.write(
+            "sockhost.toml",
+            host + same + more.format("changing", 1003) + more.format("new", 1004),
+        )
+        running.signal("USR1")
+        await running.says("new configuration")
+        await self.until("new", state="up")
+        changed = await self.until("changing", state="up")
+        self.assertNotEqual(changed["details"]["pid"], before["changing"])
+        sleeper = await self.unit("sleeper")
+        self.assertEqual(sleeper["details"]["pid"], before["sleeper"])
+        names = [u["name"] for u in (await self.ask("GET", "/host"))["units"]]
+        self.assertEqual(names, ["sleeper", "changing", "new"])
+        self.assertEqual(
+            (self.directory / "notes").read_text(), "startup\nreconfigure\n"
+        )
+
+    async def test_bad_file(self) -> None:
+        """A bad file changes nothing, says why, and is told to who asks."""
+        self.write("sockhost.toml", SLEEPER)
+        running = self.twistd()
+        await running.says("ready; steer it")
+        before = await self.unit("sleeper")
+        self.write("sockhost.toml", BAD)
+        running.signal("USR1")
+        await running.says("nothing is changed")
+        self.assertIn("unit.sleeper.argv", running.output)
+        self.assertEqual((await self.unit("sleeper"))["since"], before["since"])
+        status, output = await self.cli("reconfigure")
+        self.assertNotEqual(status, 0)
+        self.assertIn("unit.sleeper.argv", output)
+
+    async def test_hang_up(self) -> None:
+        """HUP opens the logs anew, and reconfigures."""
+        self.write(
+            "sockhost.toml",
+            """
+            [host]
+            lifecycle = "hooks:Noting"
+            [unit.talker]
+            kind = "process"
+            argv = ["/bin/sh", "-c", "while :; do echo tick; sleep 0.05; done"]
+            """,
+        )
+        self.write("hooks.py", HOOKS)
+        running = self.twistd()
+        await running.says("ready; steer it")
+        log = self.run_dir / "log" / "talker.log"
+        while not log.exists():
+            await pause(0.02)
+        log.rename(log.with_suffix(".moved"))
+        running.signal("HUP")
+        await running.says("logs are reopened")
+        while not (log.exists() and b"tick" in log.read_bytes()):
+            await pause(0.02)
+        await pause(0.1)
+        notes = (self.directory / "notes").read_text()
+        self.assertEqual(notes, "startup\nreopen_logs\nreconfigure\n")
+
+    async def test_stop_twice(self) -> None:
+        """A second TERM cuts the grace short, and runs no hook twice."""
+        self.write(
+            "sockhost.toml",
+            """
+            [host]
+            lifecycle = "hooks:Noting"
+            [unit.stubborn]
+            kind = "process"
+            argv = ["/bin/sh", "-c",
+                    "trap '' TERM; echo here; while :; do sleep 1; done"]
+            grace = 50.0
+            """,
+        )
+        self.write("hooks.py", HOOKS)
+        running = self.twistd()
+        await running.says("ready; steer it")
+        log = self.run_dir / "log" / "stubborn.log"
+        while not (log.exists() and b"here" in log.read_bytes()):
+            await pause(0.02)
+        running.signal("TERM")
+        await running.says("shutting down")
+        await pause(0.2)
+        self.assertIsNone(running.status)
+        running.signal("TERM")
+        running.signal("TERM")
+        self.assertEqual(await running.ends(), 0, running.output)
+        self.assertEqual(
+            (self.directory / "notes").read_text(),
+            "startup\nshutdown\nshutdown ended\n",
+        )
+
+
+class CrashTests(HostCase):
+    """The host itself is killed."""
+
+    async def test_killed(self) -> None:
+        """A new host takes the run directory over, without duplicates."""
+        self.write("sockhost.toml", SLEEPER)
+        first = self.twistd()
+        await first.says("ready; steer it")
+        [orphan] = descendants(first.pid)
+        first.signal("KILL")
+        await first.ends()
+        self.assertTrue(alive(orphan))
+        self.assertTrue((self.run_dir / "sockhost.pid").exists())
+        second = self.twistd()
+        await second.says("ready; steer it")
+        self.assertFalse(alive(orphan))
+        self.assertEqual(len(descendants(second.pid)), 1)
+        self.assertEqual((self.run_dir / "sockhost.pid").read_text(), f"{second.pid}\n")
+
+    async def test_quarantine(self) -> None:
+        """A bad unit is shown with its reason, and the others run."""
+        self.write("sockhost.toml", SLEEPER + BAD.replace("sleeper", "bad"))
+        running = self.twistd()
+        await running.says("ready; steer it")
+        bad = await self.unit("bad")
+        self.assertEqual(bad["state"], "quarantined")
+        self.assertIn("unit.bad.argv", bad["reason"])
+        self.assertEqual((await self.unit("sleeper"))["state"], "up")
+        status, output = await self.cli("start", "bad")
+        self.assertEqual(status, 1)
+        self.assertIn("unit.bad.argv", output)
+
+
+class TapTests(HostCase):
+    """Other people's twistd plugins inside the host."""
+
+    async def test_web_and_words(self) -> None:
+        """Twisted's own taps run, and a bad one costs only itself."""
+        self.write("www/index.html", "hello from a tap\n")
+        listen = f"unix:{self.run_dir}/web.sock"
+        self.write(
+            "sockhost.toml",
+            f"""
+            [unit.web]
+            kind = "tap"
+            tap = "web"
+            args = ["--listen", "{listen}", "--path", "www"]
+
+            [unit.words]
+            kind = "tap"
+            tap = "words"
+            args = ["--irc-port", "tcp:0:interface=127.0.0.1",
+                    "--auth", "memory:user:password"]
+
+            [unit.wrong]
+            kind = "tap"
+            tap = "web"
+            args = ["--no-such-option"]
+            """,
+        )
+        running = self.twistd()
+        await running.says("ready; steer it")
+        states = {u["name"]: u["state"] for u in await self.ask("GET", "/units")}
+        self.assertEqual(
+            states, {"web": "up", "words": "up", "wrong": "quarantined"}, running.output
+        )
+        curl = self.spawn(
+            ["/usr/bin/env", "curl", "-s", "--unix-socket", listen[5:], "http://x/"]
+        )
+        await curl.ends()
+        self.assertEqual(curl.output, "hello from a tap\n")
+        await self.ask("POST", "/units/web/restart")
+        self.assertEqual((await self.unit("web"))["state"], "up")
+        running.signal("TERM")
+        self.assertEqual(await running.ends(), 0)
