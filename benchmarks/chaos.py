@@ -31,7 +31,9 @@ from attrs import define, field, frozen
 from benchmarks import procfs
 from benchmarks.hosts import RunningHost
 
-#: Seconds after which an answer that did not come counts as lost.
+#: Seconds after the last kill in which every question is to be answered.
+#: Before that a client may have to wait: for a worker to take it, and the
+#: worker for the store.
 PATIENCE = 15.0
 
 HEADER = struct.Struct("=I")
@@ -81,6 +83,10 @@ class Cut(Exception):
     """The connection ended before the answer."""
 
 
+class Silence(Exception):
+    """No answer came in a time that is more than enough."""
+
+
 @define(eq=False)
 class Client:
     """
@@ -107,7 +113,7 @@ class Client:
         while not self.stop.is_set() and not self.problems:
             number += 1
             self._attempt(self._write, number)
-            if self.acknowledged:
+            if self.acknowledged and not self.problems:
                 self._attempt(self._read, chance.choice(self.acknowledged[-100:]))
             self.stop.wait(self.pause)
         self._close()
@@ -123,10 +129,11 @@ class Client:
     def _attempt(self, what: Callable[[int], None], number: int) -> None:
         try:
             what(number)
-        except TimeoutError:
+        except Silence:
             self.problems.append(
-                f"client {self.number} had no answer in {PATIENCE:g} s"
+                f"client {self.number} had no answer {PATIENCE:g} s after the last kill"
             )
+            self._close()
         except (Cut, OSError):
             self.cuts += 1
             self._close()
@@ -155,7 +162,7 @@ class Client:
     def _ask(self, text: str) -> str:
         if self._socket is None:
             self._socket = socket.socket(socket.AF_UNIX)
-            self._socket.settimeout(PATIENCE)
+            self._socket.settimeout(0.5)
             self._socket.connect(self.path)
         payload = text.encode()
         self._socket.sendall(HEADER.pack(HEADER.size + len(payload)) + payload)
@@ -168,11 +175,22 @@ class Client:
         assert self._socket is not None
         data = b""
         while len(data) < size:
-            part = self._socket.recv(size - len(data))
+            part = self._wait(self._socket, size - len(data))
             if not part:
                 raise Cut
             data += part
         return data
+
+    def _wait(self, connection: socket.socket, size: int) -> bytes:
+        patience: float | None = None
+        while True:
+            try:
+                return connection.recv(size)
+            except TimeoutError:
+                if self.stop.is_set() and patience is None:
+                    patience = time.monotonic() + PATIENCE
+                if patience is not None and time.monotonic() > patience:
+                    raise Silence from None
 
     def _close(self) -> None:
         if self._socket is not None:
@@ -189,7 +207,7 @@ def run(
     @param progress: told of the seconds that have passed, and what was killed.
     """
     outcome = Outcome()
-    before = procfs.descriptors(host.pid)
+    before = _at_rest(host, plan)
     stop = threading.Event()
     path = str(host.run_dir / "kv.sock")
     clients = [Client(path, n, plan.pause, stop) for n in range(plan.clients)]
@@ -197,14 +215,17 @@ def run(
     for thread in threads:
         thread.start()
     try:
-        _kill(host, plan, outcome, progress)
+        _kill(host, plan, outcome, before.children, progress)
     finally:
         stop.set()
         for thread in threads:
             thread.join()
     _settle(host, plan, outcome, before)
     _gather(clients, outcome)
-    _check_store(host, clients, outcome)
+    try:
+        _check_store(host, clients, outcome)
+    except (Cut, OSError) as error:
+        outcome.problems.append(f"the store cannot be asked: {error}")
     return outcome
 
 
@@ -212,14 +233,21 @@ def _kill(
     host: RunningHost,
     plan: Plan,
     outcome: Outcome,
+    children: int,
     progress: Callable[[float, str], object],
 ) -> None:
+    """
+    Kill one of the children that belong there, whichever it is.  Where that
+    one is not there just now, nobody is killed in its place: else the last one
+    to stand would be killed each time.
+    """
     chance = random.Random(plan.seed)
     started = time.monotonic()
     while (passed := time.monotonic() - started) < plan.seconds:
         victims = [p for p in procfs.descendants(host.pid) if p.state != "Z"]
-        if victims:
-            victim = chance.choice(victims)
+        place = chance.randrange(children)
+        if place < len(victims):
+            victim = victims[place]
             with suppress(ProcessLookupError):
                 os.kill(victim.pid, signal.SIGKILL)
                 outcome.kills += 1
@@ -230,7 +258,37 @@ def _kill(
         time.sleep(plan.every)
 
 
-def _settle(host: RunningHost, plan: Plan, outcome: Outcome, before: int) -> None:
+@frozen
+class Rest:
+    """
+    What a host has when all is up.
+
+    @ivar children: how many processes below it.
+    """
+
+    descriptors: int
+    children: int
+
+
+def _at_rest(host: RunningHost, plan: Plan) -> Rest:
+    """
+    See what the host has.  Every child is killed once before, as some
+    descriptors are opened by the first loss, such as that of a log, and stay.
+    """
+    for process in procfs.descendants(host.pid):
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
+    deadline = time.monotonic() + plan.settle
+    time.sleep(1.0)
+    while host.not_up() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    # The host has to notice that the connection for this question is closed.
+    time.sleep(1.0)
+    children = len(procfs.descendants(host.pid))
+    return Rest(procfs.descriptors(host.pid), children)
+
+
+def _settle(host: RunningHost, plan: Plan, outcome: Outcome, before: Rest) -> None:
     """Wait until all is as it was; what is not in the end is a problem."""
     started = time.monotonic()
     wrong = ["the host ended"]
@@ -243,14 +301,17 @@ def _settle(host: RunningHost, plan: Plan, outcome: Outcome, before: int) -> Non
     outcome.problems += wrong
 
 
-def _wrong(host: RunningHost, before: int) -> list[str]:
+def _wrong(host: RunningHost, before: Rest) -> list[str]:
+    # Counted first, as the question to the control API takes one itself.
+    now = procfs.descriptors(host.pid)
     try:
         wrong = host.not_up()
     except OSError as error:
         return [f"the control API does not answer: {error}"]
-    now = procfs.descriptors(host.pid)
-    if now != before:
-        wrong.append(f"the host holds {now} descriptors; before it were {before}")
+    if now != before.descriptors:
+        wrong.append(
+            f"the host holds {now} descriptors; before it were {before.descriptors}"
+        )
     wrong += [
         f"process {process.pid} ({process.name}) is a zombie"
         for process in procfs.descendants(host.pid)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from benchmarks.chaos import Client, Cut
+from benchmarks.chaos import Client, Cut, Silence
 
 
 class _Scripted(Client):
@@ -73,5 +73,7 @@ class ClientTests(SynchronousTestCase):
 
     def test_silence(self) -> None:
         """An answer that does not come is a problem."""
-        client = self.client(TimeoutError())
-        self.assertEqual(client.problems, ["client 3 had no answer in 15 s"])
+        client = self.client(Silence())
+        self.assertEqual(
+            client.problems, ["client 3 had no answer 15 s after the last kill"]
+        )
