@@ -5,7 +5,7 @@ Doing a thing again only when it has ended, and once for all who ask meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
 from attrs import define, field
@@ -47,12 +47,17 @@ class Coalesced(Generic[_T]):
                 result = await self.work(asking[0][0])
             except Exception:
                 failure = Failure()
-                for _, waiting in asking:
+                for waiting in _who_waits(asking):
                     waiting.errback(failure)
             else:
-                for _, waiting in asking:
+                for waiting in _who_waits(asking):
                     waiting.callback(result)
         self._busy = False
 
     def _withdraw(self, waiting: Deferred[_T]) -> None:
         self._asking = [(who, d) for who, d in self._asking if d is not waiting]
+
+
+def _who_waits(asking: Iterable[tuple[str, Deferred[_T]]]) -> Iterator[Deferred[_T]]:
+    # Those who lost interest during the work were cancelled.
+    return (waiting for _, waiting in asking if not waiting.called)
