@@ -117,7 +117,7 @@ class WorkerUnit:
 
         @return: fires when it does not, or has ended.
         """
-        return Deferred.fromCoroutine(self._ask(WorkerRun.unlisten))
+        return Deferred.fromCoroutine(self._ask(lambda run: run.unlisten()))
 
     def hook(self, name: str) -> Deferred[None]:
         """
