@@ -92,6 +92,8 @@ class StartOrder:
     def _start_some(self) -> bool:
         started = False
         for name in sorted(self._waiting):
+            if name not in self._waiting:
+                continue  # whoever was told of another's start forgot it
             blocker = self._blocker(name)
             if blocker is None:
                 self._waiting.discard(name)

@@ -126,8 +126,8 @@ def unit_config(name: str, *requires: str, **more: Any) -> UnitConfig:
         usable=more.pop("usable", False),
     )
     given: dict[str, Any] = {"kind": "memory", "own": own, "table": {}}
-    given["policy"] = NEVER
-    return UnitConfig(name=name, requires=requires, **{**given, **more})
+    given.update(policy=NEVER, requires=requires)
+    return UnitConfig(name=name, **{**given, **more})
 
 
 def config(*units: UnitConfig, **more: Any) -> Config:
