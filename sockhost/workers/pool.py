@@ -18,6 +18,7 @@ from typing import Any
 from twisted.internet.defer import (
     CancelledError,
     Deferred,
+    DeferredList,
     FirstError,
     gatherResults,
     succeed,
@@ -91,6 +92,7 @@ class WorkerSocketUnit:
         self._judging: IDelayedCall | None = None
         self._deserted: IDelayedCall | None = None
         self._imports = 0
+        self._trouble = "none could be started"
         self._prototype = PrototypeUnit(reactor, self._launch, self.start_failed)
         self._prototype_keeper = Keeper(
             f"{name} prototype", self._prototype, POLICY, reactor, self._prototype_news
@@ -171,6 +173,7 @@ class WorkerSocketUnit:
 
     def start_failed(self, failure: Failure) -> None:
         """A start of a worker or the prototype has failed."""
+        self._trouble = f"the last one failed: {failure.getErrorMessage()}"
         # Not now: the keeper that is starting it would be stopped from within.
         if self._judging is None:
             self._judging = self._reactor.callLater(0, self._judge, failure)
@@ -264,9 +267,7 @@ class WorkerSocketUnit:
 
     def _no_worker(self) -> None:
         self._deserted = None
-        reasons = [keeper.reason for keeper in self._keepers if keeper.reason]
-        reason = reasons[0] if reasons else "the prototype is not ready"
-        self._give_up(f"no worker has been up for {NO_WORKER:g} s: {reason}")
+        self._give_up(f"no worker has been up for {NO_WORKER:g} s; {self._trouble}")
 
     def _give_up(self, reason: str) -> None:
         if self._lost is not None:
@@ -309,11 +310,17 @@ class WorkerSocketUnit:
             if timer is not None:
                 timer.cancel()
         self._judging = self._deserted = None
-        await gatherResults([keeper.stop() for keeper in self._keepers], True)
-        await self._prototype_keeper.stop()
+        workers = [keeper.stop() for keeper in self._keepers]
+        stopped = await DeferredList(workers, consumeErrors=True)
+        # Also if one of them could not be stopped: with the prototype they die.
+        prototype = [self._prototype_keeper.stop()]
+        stopped += await DeferredList(prototype, consumeErrors=True)
         if self._output is not None:
             self._output.close()
             self._output = None
+        for success, result in stopped:
+            if not success:
+                result.raiseException()
 
     async def _run_hook(self, name: str) -> None:
         failures: list[HookFailed] = []

@@ -1,0 +1,411 @@
+"""
+Tests for L{sockhost.workers.pool}.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import define, evolve, field
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from sockhost.config import RestartPolicy
+from sockhost.interfaces import (
+    IHookedUnit,
+    IListeningUnit,
+    ILoggingUnit,
+    IUnit,
+    PathInUse,
+    UnitFailed,
+    UnitLost,
+)
+from sockhost.status import Event
+from sockhost.workers import pool
+from sockhost.workers.pool import IMPORTS, NO_WORKER, WorkerSocketUnit
+from sockhost.workers.port import HookFailed
+from sockhost.workers.prototype_process import CannotImport
+from tests.workers.hosts import socket_unit
+
+
+@implementer(IUnit)
+@define(eq=False)
+class Part:
+    """A prototype or a worker that does what the test says."""
+
+    name: str
+    journal: list[str]
+    index: int = 0
+    timeout: float | None = None
+    starting: Deferred[None] = field(factory=Deferred)
+    lost: Any = None
+    stopping: Deferred[UnitLost | None] | None = None
+    hooked: Deferred[None] = field(factory=lambda: succeed(None))
+    starts: int = 0
+
+    def start(self, lost: Any) -> Deferred[None]:
+        """Begin to start."""
+        self.journal.append(f"start {self.name}")
+        self.starts += 1
+        self.lost, self.starting = lost, Deferred()
+        return self.starting
+
+    def stop(self) -> Deferred[UnitLost | None]:
+        """Stop."""
+        self.journal.append(f"stop {self.name}")
+        return self.stopping or succeed(None)
+
+    def abort(self) -> None:
+        """Hurry."""
+        self.journal.append(f"abort {self.name}")
+
+    def reload(self, config: Any) -> Deferred[bool]:
+        """Never."""
+        return succeed(False)
+
+    def status(self) -> dict[str, object]:
+        """There is only one number."""
+        return {"pid": 1}
+
+    def serve(self, listener: int) -> Deferred[None]:
+        """Accept."""
+        self.journal.append(f"serve {self.name} on {listener}")
+        return succeed(None)
+
+    def unlisten(self) -> Deferred[None]:
+        """Accept no more."""
+        self.journal.append(f"unlisten {self.name}")
+        return succeed(None)
+
+    def hook(self, name: str) -> Deferred[None]:
+        """Run a hook."""
+        self.journal.append(f"{name} {self.name}")
+        return self.hooked
+
+
+@define
+class Bound:
+    """A bound socket."""
+
+    journal: list[str]
+
+    def fileno(self) -> int:
+        """Its number."""
+        return 9
+
+    def unlink(self) -> None:
+        """Remove the path."""
+        self.journal.append("unlink")
+
+    def close(self) -> None:
+        """Close it."""
+        self.journal.append("close")
+
+
+class Output:
+    """A log file."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.done: list[str] = []
+
+    def reopen(self) -> None:
+        """Open it again."""
+        self.done.append("reopen")
+
+    def close(self) -> None:
+        """Close it."""
+        self.done.append("close")
+
+
+class WorkerSocketUnitTests(SynchronousTestCase):
+    """
+    Tests for L{WorkerSocketUnit}.
+    """
+
+    def setUp(self) -> None:
+        """Make a unit of parts in memory."""
+        self.journal: list[str] = []
+        self.workers: list[Part] = []
+        self.outputs: list[Output] = []
+        self.lost: list[Failure] = []
+        self.bound: Any = Bound(self.journal)
+        self.binds: list[Any] = []
+        self.patch(pool, "PrototypeUnit", self._make_prototype)
+        self.patch(pool, "WorkerUnit", self._make_worker)
+        self.patch(pool, "bind_unix", self._bind)
+        self.patch(pool, "OutputLog", self._make_output)
+        self.clock = Clock()
+        self.host, config = socket_unit(
+            self.clock, "/run", handler="a:B", workers=2, mode="0640"
+        )
+        self.unit = WorkerSocketUnit("kv", config, self.host)
+
+    def _make_prototype(self, _clock: Any, _launch: Any, failed: Any) -> Part:
+        self.failed = failed
+        self.prototype = Part("prototype", self.journal)
+        return self.prototype
+
+    def _make_worker(self, index: int, _clock: Any, _crew: Any, _drain: float) -> Part:
+        self.workers.append(Part(f"worker {index}", self.journal, index))
+        return self.workers[-1]
+
+    def _make_output(self, path: str) -> Output:
+        self.outputs.append(Output(path))
+        return self.outputs[-1]
+
+    def _bind(self, path: str, **options: Any) -> Any:
+        if isinstance(self.bound, Exception):
+            raise self.bound
+        self.journal.append("bind")
+        self.binds.append((path, options))
+        return self.bound
+
+    def parts(self) -> list[Part]:
+        """The prototype and the workers."""
+        return [self.prototype, *self.workers]
+
+    def start(self) -> Deferred[None]:
+        """Start the unit."""
+        return self.unit.start(self.lost.append)
+
+    def up(self) -> None:
+        """Bring the unit up, and forget how."""
+        starting = self.start()
+        for part in self.parts():
+            part.starting.callback(None)
+        self.successResultOf(starting)
+        self.journal.clear()
+
+    def lose(self, part: Part, reason: str = "killed") -> None:
+        """Lose a part, and let its keeper try again."""
+        part.lost(Failure(UnitLost(reason)))
+        self.clock.advance(0)
+
+    def test_interfaces(self) -> None:
+        """It is a unit that listens, has hooks and writes a log."""
+        for interface in (IListeningUnit, IHookedUnit, ILoggingUnit):
+            self.assertTrue(verifyObject(interface, self.unit))
+        self.assertFalse(self.successResultOf(self.unit.reload(None)))
+
+    def test_listens_when_all_are_ready(self) -> None:
+        """The socket is made when the last worker is ready; then all get it."""
+        starting = self.start()
+        for part in self.parts():
+            self.assertNotIn("bind", self.journal)
+            self.assertNoResult(starting)
+            part.starting.callback(None)
+        self.successResultOf(starting)
+        self.assertEqual(
+            self.journal[3:], ["bind", "serve worker 1 on 9", "serve worker 2 on 9"]
+        )
+        path, options = self.binds[0]
+        self.assertEqual((path, options["mode"]), ("/run/kv.sock", 0o640))
+        self.assertEqual(self.unit.listener(), 9)
+        self.assertEqual(self.outputs[0].path, "/run/kv.log")
+
+    def test_timeouts(self) -> None:
+        """Import and start have half of the unit's time each."""
+        self.start()
+        self.assertEqual([part.timeout for part in self.parts()], [30.0] * 3)
+
+    def test_no_timeouts(self) -> None:
+        """A unit without a limit has none for its parts either."""
+        self.host.units["kv"] = evolve(
+            self.host.units["kv"], policy=RestartPolicy(start_timeout=0.0)
+        )
+        self.start()
+        self.assertEqual([part.timeout for part in self.parts()], [None] * 3)
+
+    def test_start_fails(self) -> None:
+        """The first failure of a part fails the start, and stops all parts."""
+        starting = self.start()
+        failure = Failure(CannotImport("no module"))
+        self.failed(failure)
+        self.prototype.starting.errback(failure)
+        self.assertNoResult(starting)
+        self.clock.advance(0)
+        self.failureResultOf(starting, CannotImport)
+        self.assertIn("stop worker 1", self.journal)
+        self.assertIn("stop worker 2", self.journal)
+        self.assertEqual(self.outputs[0].done, ["close"])
+        self.assertEqual((self.lost, self.clock.getDelayedCalls()), ([], []))
+
+    def test_path_in_use(self) -> None:
+        """If the socket cannot be made, all parts are stopped."""
+        self.bound = PathInUse("somebody is there")
+        starting = self.start()
+        for part in self.parts():
+            part.starting.callback(None)
+        self.failureResultOf(starting, PathInUse)
+        for part in self.parts():
+            self.assertIn(f"stop {part.name}", self.journal)
+
+    def test_worker_lost(self) -> None:
+        """A worker that is lost is started again; the unit is not lost."""
+        self.up()
+        self.lose(self.workers[0])
+        self.assertEqual(self.journal, ["start worker 1"])
+        status: Any = self.unit.status()
+        self.assertEqual(
+            [worker["state"] for worker in status["workers"]], ["starting", "up"]
+        )
+        self.assertEqual([w["restarts"] for w in status["workers"]], [1, 0])
+        self.assertEqual(self.lost, [])
+
+    def test_prototype_lost(self) -> None:
+        """A lost prototype is started again, and the socket stays."""
+        self.up()
+        self.lose(self.prototype)
+        self.assertEqual(self.journal, ["start prototype"])
+        self.assertEqual(self.unit.listener(), 9)
+
+    def test_import_fails_later(self) -> None:
+        """When a new prototype cannot import several times, the unit is lost."""
+        self.up()
+        self.lose(self.prototype)
+        for attempt in range(IMPORTS):
+            self.assertEqual((self.prototype.starts, self.lost), (attempt + 2, []))
+            failure = Failure(CannotImport("no module"))
+            self.failed(failure)
+            self.prototype.starting.errback(failure)
+            self.clock.advance(0)
+            if attempt < IMPORTS - 1:
+                self.clock.advance(2)
+        self.assertEqual([str(f.value) for f in self.lost], ["no module"])
+        self.assertIn("unlink", self.journal)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_import_succeeds_meanwhile(self) -> None:
+        """Failed imports with good ones between them are not counted together."""
+        self.up()
+        for _attempt in range(IMPORTS + 1):
+            self.lose(self.prototype)
+            failure = Failure(CannotImport("no module"))
+            self.failed(failure)
+            self.prototype.starting.errback(failure)
+            self.clock.advance(2)
+            self.prototype.starting.callback(None)
+            self.clock.advance(20)
+        self.assertEqual(self.lost, [])
+
+    def test_no_worker(self) -> None:
+        """Without any worker for a while, the unit is lost, with the reason."""
+        self.up()
+        for worker in self.workers:
+            self.lose(worker)
+            worker.starting.errback(UnitFailed("no memory"))
+        self.clock.advance(NO_WORKER)
+        self.assertIn("no worker has been up for 30 s", str(self.lost[0].value))
+        self.assertIn("no memory", str(self.lost[0].value))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_one_worker_is_enough(self) -> None:
+        """While one worker is up, the unit is not lost."""
+        self.up()
+        self.lose(self.workers[0])
+        self.lose(self.workers[1])
+        self.clock.advance(NO_WORKER - 1)
+        self.workers[1].starting.callback(None)
+        self.clock.advance(NO_WORKER)
+        self.assertEqual(self.lost, [])
+
+    def test_stop(self) -> None:
+        """The socket goes first, then the workers together, then the prototype."""
+        self.up()
+        self.workers[0].stopping = Deferred()
+        stopping = self.unit.stop()
+        self.assertEqual(
+            self.journal, ["unlink", "close", "stop worker 1", "stop worker 2"]
+        )
+        self.assertIsNone(self.unit.listener())
+        self.assertNoResult(stopping)
+        self.workers[0].stopping.callback(None)
+        self.successResultOf(stopping)
+        self.assertEqual(self.journal[4:], ["stop prototype"])
+        self.assertEqual(self.outputs[0].done, ["close"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_stop_fails(self) -> None:
+        """If something of a worker is left, so says the stop."""
+        self.up()
+        self.workers[0].stopping = fail(UnitFailed("it will not go"))
+        failure = self.failureResultOf(self.unit.stop(), UnitFailed)
+        self.assertIn("it will not go", str(failure.value))
+        self.assertIn("stop prototype", self.journal)
+        self.flushLoggedErrors(UnitFailed)
+
+    def test_stop_during_start(self) -> None:
+        """Stopping a unit that starts cancels the start."""
+        starting = self.start()
+        self.successResultOf(self.unit.stop())
+        self.failureResultOf(starting, CancelledError)
+        self.assertIn("stop prototype", self.journal)
+        self.assertNotIn("bind", self.journal)
+
+    def test_stop_while_it_is_being_lost(self) -> None:
+        """A stop that comes while it ends by itself waits for that end, and it is
+        no loss any more."""
+        self.up()
+        for worker in self.workers:
+            self.lose(worker)
+        self.workers[0].stopping = Deferred()
+        self.clock.advance(NO_WORKER)
+        stopping = self.unit.stop()
+        self.assertNoResult(stopping)
+        self.workers[0].stopping.callback(None)
+        self.successResultOf(stopping)
+        self.assertEqual(self.lost, [])
+
+    def test_start_again(self) -> None:
+        """A unit that was stopped can be started again."""
+        self.up()
+        self.successResultOf(self.unit.stop())
+        self.up()
+        self.assertEqual(self.unit.listener(), 9)
+
+    def test_unlisten(self) -> None:
+        """The socket goes and the workers accept no more, but nothing stops."""
+        self.up()
+        self.unit.unlisten()
+        self.assertEqual(
+            self.journal,
+            ["unlink", "close", "unlisten worker 1", "unlisten worker 2"],
+        )
+
+    def test_abort(self) -> None:
+        """Aborting goes to the parts that are being stopped."""
+        self.up()
+        self.workers[0].stopping = Deferred()
+        stopping = self.unit.stop()
+        self.journal.clear()
+        self.unit.abort()
+        self.assertEqual(self.journal, ["abort worker 1"])
+        self.workers[0].stopping.callback(None)
+        self.successResultOf(stopping)
+
+    def test_run_hook(self) -> None:
+        """A hook runs in every worker, and its first failure is told."""
+        self.up()
+        self.workers[0].hooked = fail(HookFailed("no"))
+        self.failureResultOf(self.unit.run_hook("reconfigure"), HookFailed)
+        self.assertEqual(self.journal, ["reconfigure worker 1", "reconfigure worker 2"])
+        self.workers[0].hooked = succeed(None)
+        self.successResultOf(self.unit.run_hook("reconfigure"))
+
+    def test_reopen_logs(self) -> None:
+        """The log file is opened again, if there is one."""
+        self.unit.reopen_logs()
+        self.up()
+        self.unit.reopen_logs()
+        self.assertEqual(self.outputs[0].done, ["reopen"])
+
+    def test_publish(self) -> None:
+        """What a worker publishes goes to the host."""
+        event = Event(at=1.0, event="seen")
+        self.unit.publish(event)
+        self.assertEqual(self.host.events, [event])
