@@ -112,7 +112,7 @@ class RespReader:
         @return: the messages that are complete now, in order.  Those in front
             of bad bytes are returned, and L{error} is set.
         """
-        if self.error is not None or not data:
+        if self.error is not None:
             return []
         if self._slow is not None:
             return self._feed_slow(data)
@@ -124,6 +124,9 @@ class RespReader:
 
     def _feed_fast(self, data: bytes) -> list[Any]:
         messages: list[Any] = []
+        if not data:
+            # No data says nothing about whether a message is under way.
+            return messages
         fast = self._fast
         fast.feed(data)
         try:

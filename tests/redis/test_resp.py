@@ -147,6 +147,19 @@ class RespReaderTests(SynchronousTestCase):
         self.assertEqual(found, [b"x\r\ny" * 5] * 2000)
         self.assertLess(largest, 2000)
 
+    def test_no_data(self) -> None:
+        """Being fed nothing in the middle of a message changes nothing."""
+        data = b"%1\r\n*0\r\n:1\r\n"
+        self.assertEqual(self.read(data[:1], b"", data[1:]), [[([], 1)]])
+
+    def test_searching_in_vain(self) -> None:
+        """A large message that ends at no line's end keeps its beginning."""
+        self.patch(resp, "HELD_LIMIT", 4)
+        data = b"*2\r\n:1\r\n%1\r\n*0\r\n:1\r\n"
+        self.assertEqual(
+            self.read(data[:6], data[6:8], data[8:16], data[16:]), [[1, [([], 1)]]]
+        )
+
     @given(st.lists(messages, max_size=6).map(b"".join), st.data())
     def test_like_the_plain_reader(self, stream: bytes, data: st.DataObject) -> None:
         """Whatever the cuts and the limits, it reads what the plain reader reads."""
