@@ -87,7 +87,7 @@ class MemoryKind:
     """
 
     made: dict[str, list[Any]] = field(factory=dict)
-    views: dict[str, IUnitHost] = field(factory=dict)
+    views: dict[str, Any] = field(factory=dict)
     breaks: set[str] = field(factory=set)
     journal: list[str] = field(factory=list)
     name: str = "memory"
