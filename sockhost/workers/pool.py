@@ -311,15 +311,15 @@ class WorkerSocketUnit:
                 timer.cancel()
         self._judging = self._deserted = None
         workers = [keeper.stop() for keeper in self._keepers]
-        stopped = await DeferredList(workers, consumeErrors=True)
+        stopped: list[Any] = await DeferredList(workers, consumeErrors=True)
         # Also if one of them could not be stopped: with the prototype they die.
         prototype = [self._prototype_keeper.stop()]
         stopped += await DeferredList(prototype, consumeErrors=True)
         if self._output is not None:
             self._output.close()
             self._output = None
-        for success, result in stopped:
-            if not success:
+        for _success, result in stopped:
+            if isinstance(result, Failure):
                 result.raiseException()
 
     async def _run_hook(self, name: str) -> None:

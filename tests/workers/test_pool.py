@@ -298,7 +298,9 @@ class WorkerSocketUnitTests(SynchronousTestCase):
         self.up()
         for worker in self.workers:
             self.lose(worker)
-            worker.starting.errback(UnitFailed("no memory"))
+            failure = Failure(UnitFailed("no memory"))
+            self.unit.start_failed(failure)
+            worker.starting.errback(failure)
         self.clock.advance(NO_WORKER)
         self.assertIn("no worker has been up for 30 s", str(self.lost[0].value))
         self.assertIn("no memory", str(self.lost[0].value))
