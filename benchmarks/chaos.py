@@ -66,7 +66,8 @@ class Outcome:
 
     @ivar errors: answers that said that there was an error.
     @ivar cuts: connections that ended before the answer.
-    @ivar settled_after: seconds from the last kill until all was up again.
+    @ivar settled_after: seconds from the last kill until all was up again and
+        every client had its answer.
     @ivar problems: what must not happen and did, a sentence each.
     """
 
@@ -207,7 +208,7 @@ def run(
     @param progress: told of the seconds that have passed, and what was killed.
     """
     outcome = Outcome()
-    before = _at_rest(host, plan)
+    before = _at_rest(host)
     stop = threading.Event()
     path = str(host.run_dir / "kv.sock")
     clients = [Client(path, n, plan.pause, stop) for n in range(plan.clients)]
@@ -217,10 +218,12 @@ def run(
     try:
         _kill(host, plan, outcome, before.children, progress)
     finally:
+        ended = time.monotonic()
         stop.set()
         for thread in threads:
             thread.join()
-    _settle(host, plan, outcome, before)
+    _settle(host, ended + plan.settle, outcome, before)
+    outcome.settled_after = time.monotonic() - ended
     _gather(clients, outcome)
     try:
         _check_store(host, clients, outcome)
@@ -270,32 +273,17 @@ class Rest:
     children: int
 
 
-def _at_rest(host: RunningHost, plan: Plan) -> Rest:
-    """
-    See what the host has.  Every child is killed once before, as some
-    descriptors are opened by the first loss, such as that of a log, and stay.
-    """
-    for process in procfs.descendants(host.pid):
-        with suppress(ProcessLookupError):
-            os.kill(process.pid, signal.SIGKILL)
-    deadline = time.monotonic() + plan.settle
-    time.sleep(1.0)
-    while host.not_up() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    # The host has to notice that the connection for this question is closed.
-    time.sleep(1.0)
+def _at_rest(host: RunningHost) -> Rest:
     children = len(procfs.descendants(host.pid))
     return Rest(procfs.descriptors(host.pid), children)
 
 
-def _settle(host: RunningHost, plan: Plan, outcome: Outcome, before: Rest) -> None:
+def _settle(host: RunningHost, deadline: float, outcome: Outcome, before: Rest) -> None:
     """Wait until all is as it was; what is not in the end is a problem."""
-    started = time.monotonic()
     wrong = ["the host ended"]
     while host.process.poll() is None:
         wrong = _wrong(host, before)
-        outcome.settled_after = time.monotonic() - started
-        if not wrong or outcome.settled_after > plan.settle:
+        if not wrong or time.monotonic() > deadline:
             break
         time.sleep(0.1)
     outcome.problems += wrong

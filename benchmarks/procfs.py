@@ -6,7 +6,7 @@ descriptors, memory.
 from __future__ import annotations
 
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -55,8 +55,16 @@ def descendants(pid: int) -> list[Process]:
 
 
 def descriptors(pid: int) -> int:
-    """How many descriptors a process holds."""
-    return len(os.listdir(f"/proc/{pid}/fd"))
+    """
+    How many descriptors a process holds.  A log that is open once does not
+    count: it is opened when there is something to write, and stays.
+    """
+    held: Counter[str] = Counter()
+    for number in os.listdir(f"/proc/{pid}/fd"):
+        with suppress(FileNotFoundError):
+            held[os.readlink(f"/proc/{pid}/fd/{number}")] += 1
+    once = [path for path in held if path.endswith(".log") and held[path] == 1]
+    return held.total() - len(once)
 
 
 def memory(pid: int) -> int:
