@@ -110,7 +110,8 @@ class _Parts:
         self._draft = draft
         self._own_table = {k: v for k, v in table.items() if k not in COMMON_KEYS}
         self.common, self.misfits = make(Common, _picked(table, Common))
-        self._policy, misfits = make(RestartPolicy, _picked(table, RestartPolicy))
+        policy = {**_usual_policy(kinds, table), **_picked(table, RestartPolicy)}
+        self._policy, misfits = make(RestartPolicy, policy)
         self.misfits += misfits
         self._own: Any = None
         kind = table.get("kind")
@@ -167,6 +168,15 @@ def usable_class(kind: IUnitKind) -> type:
         named = ", ".join(map(shown, clash))
         raise ValueError(f"it wants for itself what every unit has: {named}")
     return config_class
+
+
+def _usual_policy(
+    kinds: Mapping[str, IUnitKind], table: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    word = table.get("kind")
+    kind = kinds.get(word) if isinstance(word, str) else None
+    policy = getattr(kind, "policy", None)
+    return attrs.asdict(policy) if isinstance(policy, RestartPolicy) else {}
 
 
 def _picked(table: Mapping[str, Any], by: type) -> dict[str, Any]:

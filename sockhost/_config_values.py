@@ -101,7 +101,6 @@ class HostSettings:
     @ivar log_dir: where the output of units goes.
     @ivar lifecycle: C{"module:Class"} of an L{ILifecycle
         <sockhost.interfaces.ILifecycle>}, called without arguments.
-    @ivar drain: seconds that in-flight requests get when the host stops.
     @ivar strict: treat a bad unit as an error of the whole file.
     @ivar exit_when_done: stop when no unit is running or about to run.
     @ivar wait_for: stop when these units are done; exit status 75 if one of
@@ -115,7 +114,6 @@ class HostSettings:
     lifecycle: str | None = field(
         default=None, validator=validators.optional(python_name)
     )
-    drain: float = field(default=0.0, validator=not_negative)
     strict: bool = False
     exit_when_done: bool = False
     wait_for: tuple[str, ...] = ()

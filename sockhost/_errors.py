@@ -186,8 +186,15 @@ class RedisConnectionError(RedisError):
 
 class MaybeExecuted(RedisConnectionError):
     """
-    The connection was lost after the command had been handed to it and before
-    its reply came.  The server may or may not have executed it.
+    The connection was lost, or time ran out, after the command had been handed
+    to it and before its reply came.  The server may or may not have executed it.
+    """
+
+
+class CommandTimeout(MaybeExecuted):
+    """
+    No reply came within the time that the command was given.  The server may
+    or may not have executed it.  The connection goes on.
     """
 
 

@@ -160,8 +160,10 @@ class IRedis(Interface):
 
         @return: fires with the reply, with bytes exactly as the server sent
             them.  Fails with L{RedisReplyError} if the server says so, with
-            L{RedisConnectionError} if the command was not sent, and with
-            L{MaybeExecuted} if its reply was lost.  Cancelling a command that
+            L{RedisConnectionError} if the command was not sent, with
+            L{MaybeExecuted} if its reply was lost, with L{RedisError} if the
+            command is not possible on a connection that others share, and with
+            C{TypeError} for an argument that cannot be sent.  Cancelling a command that
             was not sent withdraws it; cancelling a sent one discards its reply
             when that comes, and the command is executed all the same.
         """

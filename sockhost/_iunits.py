@@ -89,6 +89,9 @@ class IUsableUnit(IUnit):
     """
     A unit that handlers get by its name: C{uses = ["store"]} in a unit's table
     lets its handler call C{host.use("store")}.
+
+    Its C{reload} is called whenever no start or stop is under way, also when
+    it is down, so that its client can be kept.
     """
 
     def client() -> object:
@@ -104,6 +107,10 @@ class IUnitKind(Interface):
     Makes units from a table of the configuration.  Kinds are found as
     L{twisted.plugin.IPlugin} providers, so an installed package adds its own
     by a module in C{twisted/plugins/}.
+
+    A kind may also have an attribute C{policy}, a L{RestartPolicy
+    <sockhost.config.RestartPolicy>} that stands in for what a table does not
+    say of restarts.
     """
 
     name = Attribute("What C{kind =} says in the configuration (a C{str}).")

@@ -16,6 +16,7 @@ Times are in seconds and sizes in bytes, everywhere.
 from __future__ import annotations
 
 from sockhost._errors import (
+    CommandTimeout,
     ConfigError,
     Disconnected,
     FrameError,
@@ -59,6 +60,7 @@ from sockhost._iunits import (
 )
 
 __all__ = [
+    "CommandTimeout",
     "ConfigError",
     "Disconnected",
     "FrameError",

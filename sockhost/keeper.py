@@ -29,7 +29,7 @@ from sockhost._keeper_core import Core
 from sockhost._keeper_machine import KeeperMachine
 from sockhost._restart import RestartHistory
 from sockhost.config import RestartPolicy, UnitConfig
-from sockhost.interfaces import IUnit
+from sockhost.interfaces import IUnit, IUsableUnit
 from sockhost.status import Goal, State, UnitStatus
 
 __all__ = ["Keeper"]
@@ -199,6 +199,12 @@ class Keeper:
         if self.state is State.STOPPING and self._core.unit is not None:
             self._core.unit.abort()
 
+    def _may_ask(self, unit: IUnit | None) -> bool:
+        # Others hold the client of a usable unit, which a new unit would replace.
+        if IUsableUnit.providedBy(unit):
+            return self.settled or self.state is State.BACKOFF
+        return unit is not None and self.state is State.UP
+
     def take_policy(self, policy: RestartPolicy | None) -> None:
         """Judge by another policy from now on; C{None} for the same."""
         if policy is not None:
@@ -213,8 +219,8 @@ class Keeper:
         in_place: bool = True,
     ) -> Deferred[bool]:
         """
-        Bring a new configuration to the unit.  A unit that is up is asked to
-        take it; otherwise, and if it will not, a new unit takes its place,
+        Bring a new configuration to the unit.  A unit that is up, and a usable
+        one in any state that lasts, is asked to take it; otherwise, and if it will not, a new unit takes its place,
         and is started if the goal is C{up}.
 
         @param config: for L{IUnit.reload<sockhost.interfaces.IUnit>}.
@@ -241,12 +247,13 @@ class Keeper:
         unit = self._core.unit
         if (
             in_place
-            and unit is not None
-            and self.state is State.UP
-            and await unit.reload(config)
+            and self._may_ask(unit)
+            and await unit.reload(config)  # type: ignore[union-attr]
             and unit is self._core.unit
         ):
             self.take_policy(policy)
+            if self.goal is Goal.UP and self.state is not State.UP:
+                await self.start()
             return True
         self._core.successor = make()
         self.take_policy(policy)

@@ -30,7 +30,7 @@ KNOWN = 'known here: "host", "unit"'
 WHOLE = """
 [host]
 name = "demo"
-drain = 2
+strict = false
 exit_when_done = true
 lifecycle = "demo.hooks:Hooks"
 wait_for = ["a"]
@@ -71,7 +71,6 @@ class LoadTests(ConfigCase):
                 control=f"{run}/control.sock",
                 log_dir=f"{run}/log",
                 lifecycle="demo.hooks:Hooks",
-                drain=2.0,
                 exit_when_done=True,
                 wait_for=("a",),
             ),
@@ -293,10 +292,10 @@ class FileProblemTests(ConfigCase):
     def test_everything_at_once(self) -> None:
         """Problems of units are told along with those that end the load."""
         self.assertEqual(
-            self.refused('hots = 1\n[host]\ndrain = "x"\n[unit.a]\nkind = "k"\n'),
+            self.refused('hots = 1\n[host]\nstrict = "x"\n[unit.a]\nkind = "k"\n'),
             [
                 f'hots = 1: unknown key; did you mean "host"? {KNOWN}',
-                'host.drain = "x": expected a number',
+                'host.strict = "x": expected true or false',
                 'unit.a.kind = "k": unknown kind; known here: "plain", "thing"',
             ],
         )

@@ -11,8 +11,32 @@ from typing import Any
 
 from attrs import field, frozen
 
-from sockhost.config import Problem, Quarantined
-from tests.test_config_kinds import ConfigCase, kinds_of
+from sockhost.config import Problem, Quarantined, RestartPolicy
+from tests.test_config_kinds import (
+    ConfigCase,
+    FakeKind,
+    PlainConfig,
+    kinds_of,
+)
+
+
+@frozen
+class PatientKind(FakeKind):
+    """A kind that has an opinion on restarts."""
+
+    policy: RestartPolicy = RestartPolicy(budget=0, backoff_max=2.0)
+
+
+class UsualPolicyTests(ConfigCase):
+    """What a kind thinks of restarts."""
+
+    def test_policy(self) -> None:
+        """A kind's own policy stands in for what the table does not say."""
+        kinds = {"plain": PatientKind("plain", PlainConfig)}
+        config = self.load('[unit.a]\nkind = "plain"\nbackoff_max = 5.0\n', kinds)
+        self.assertEqual(
+            config.units[0].policy, RestartPolicy(budget=0, backoff_max=5.0)
+        )
 
 
 class UnitProblemTests(ConfigCase):

@@ -28,6 +28,7 @@ from sockhost.interfaces import (
 )
 
 PUBLIC = [
+    "CommandTimeout",
     "ConfigError",
     "Disconnected",
     "FrameError",

@@ -19,6 +19,7 @@ from sockhost.config import RestartPolicy, UnitConfig
 from sockhost.interfaces import (
     GoalChanged,
     IUnit,
+    IUsableUnit,
     ProcessLost,
     UnitFailed,
     UnitLost,
@@ -716,6 +717,45 @@ class ReloadTests(KeeperCase):
         self.bring("starting")
         self.unit.fail(GONE)
         self.assert_is(Goal.UP, State.FAILED)
+
+
+@implementer(IUsableUnit)
+class UsableUnit(MemoryUnit):
+    """A unit whose client others hold."""
+
+    def client(self) -> object:
+        return self
+
+
+class UsableReloadTests(KeeperCase):
+    """C{reload} of a unit whose client others hold."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.unit = UsableUnit()
+        self.unit.takes_reload = True
+        self.keeper = self.make(self.unit)
+
+    def reload(self) -> Deferred[bool]:
+        """Bring a new configuration, for which no new unit may be made."""
+        return self.keeper.reload("new", lambda: self.fail("a new unit is made"))
+
+    def test_down(self) -> None:
+        """What is down takes it, and stays down."""
+        self.assertTrue(self.successResultOf(self.reload()))
+        self.assertEqual(self.unit.config, "new")
+        self.assert_is(Goal.DOWN, State.DOWN)
+
+    def test_tried_at_once(self) -> None:
+        """What waits for its next try, or was given up on, is tried with it."""
+        for state in ("backoff", "failed"):
+            self.setUp()
+            self.bring(state)
+            waiting = self.reload()
+            self.assert_is(Goal.UP, State.STARTING)
+            self.unit.ready()
+            self.assertTrue(self.successResultOf(waiting))
+            self.assertEqual(self.unit.calls, ["reload", "start"])
 
 
 class QuarantineTests(KeeperCase):

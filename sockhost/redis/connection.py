@@ -37,6 +37,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from sockhost.interfaces import (
+    CommandTimeout,
     MaybeExecuted,
     RedisConnectionError,
     RedisError,
@@ -257,7 +258,7 @@ class RedisConnection(Protocol):
         for pending in [each for each in self._pending if each.expires <= now]:
             # Firing one may end others.
             if not pending.called:
-                pending.errback(MaybeExecuted(f"no reply within {self._timeout} s"))
+                pending.errback(CommandTimeout(f"no reply within {self._timeout} s"))
         again = self._pending and self._state is not _State.CLOSED
         if again and self._expiry_call is None:
             self._expire_later()

@@ -19,6 +19,7 @@ from twisted.plugin import IPlugin
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from sockhost.config import RestartPolicy
 from sockhost.interfaces import (
     IUnitHost,
     IUnitKind,
@@ -320,6 +321,8 @@ class RedisKind:
     name = "redis"
     config_class = RedisConfig
     portable = True
+    # A server that is away for long is no reason to give up on it.
+    policy = RestartPolicy(budget=0, backoff_max=2.0, healthy_after=1.0)
 
     def make(self, name: str, config: RedisConfig, host: IUnitHost) -> RedisUnit:
         """See L{IUnitKind.make<sockhost.interfaces.IUnitKind.make>}."""
