@@ -62,6 +62,7 @@ def _leave(status: int) -> None:
 def _flush(stream: object) -> None:
     try:
         stream.flush()  # type: ignore[attr-defined]
-    except (OSError, ValueError):
-        # Whoever read it is gone, or it was closed: there is nobody to tell.
+    except (AttributeError, OSError, ValueError):
+        # There is none, whoever read it is gone, or it was closed: there is
+        # nobody to tell.
         return
