@@ -119,12 +119,15 @@ class OutputLog:
         return True
 
     def _shift(self) -> None:
-        for index in range(self.backups, 0, -1):
-            newer = backup_path(self.path, index - 1)
-            if os.path.exists(newer):
-                os.replace(newer, backup_path(self.path, index))
         if not self.backups:
             os.unlink(self.path)
+            return
+        count = 0
+        while count < self.backups and os.path.exists(backup_path(self.path, count)):
+            count += 1
+        for index in range(count, 0, -1):
+            older = backup_path(self.path, index)
+            os.replace(backup_path(self.path, index - 1), older)
 
     def _append(self, data: bytes) -> None:
         if self._fd is None:

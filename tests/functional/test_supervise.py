@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import sys
+import tempfile
 from typing import Any
 
 from twisted.internet import reactor as global_reactor
@@ -61,9 +62,9 @@ class SuperviseCase(TestCase):
 
     timeout = 30
 
-    async def setUp(self) -> None:
+    async def setUp(self) -> None:  # type: ignore[override]
         await deferLater(reactor, 0)  # so that the reactor has its own descriptors
-        directory = f"/tmp/sockhost-test-{os.getpid()}-{id(self):x}"
+        directory = tempfile.mkdtemp(prefix="sockhost-")  # short, for sockets
         self.host = MemoryUnitHost(directory, reactor=reactor)
         self.addCleanup(self._remove, directory)
         self.before = self.descriptors()
