@@ -49,8 +49,12 @@ from sockhost.workers.prototype_unit import PrototypeUnit
 from sockhost.workers.spec import make_spec
 from sockhost.workers.worker_unit import WorkerUnit
 
-POLICY = RestartPolicy(backoff_max=1.0, healthy_after=10.0, budget=0, start_timeout=0.0)
-"""How soon a prototype or a worker is started again; their units time it."""
+POLICY = RestartPolicy(backoff_max=0.5, healthy_after=2.0, budget=0, start_timeout=0.0)
+"""
+How soon a prototype or a worker is started again; their units time the start.
+A fork is cheap and clients are waiting, so the waits are short; but code that
+ends each worker at once must not cost more than a few forks a second.
+"""
 
 IMPORTS = 3
 """How often in a row a lost prototype may fail to import the handler."""
