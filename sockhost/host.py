@@ -25,8 +25,8 @@ from sockhost._host_end import End, verdict
 from sockhost._host_exit import ExitStatus
 from sockhost._host_hooks import HostHooks
 from sockhost._host_lock import RunDirLock
-from sockhost._host_log import HostLog
 from sockhost._host_once import Coalesced
+from sockhost._host_process import HostProcess
 from sockhost._host_signals import Signals, host_handlers
 from sockhost._host_units import Units
 from sockhost.config import Config
@@ -43,7 +43,6 @@ from sockhost.interfaces import (
     StartupFailed,
 )
 from sockhost.keeper import Keeper
-from sockhost.processes.orphans import OrphanReaper
 from sockhost.status import Event, HostStatus, Phase, UnitStatus
 from sockhost.supervise.events import Notifiers
 
@@ -81,7 +80,6 @@ class Host:
         self._read_again = read_again
         self._kinds = kinds
         self._around = surroundings or Surroundings()
-        self._signals = signals
         self._started = time.time()
         self._lock = RunDirLock(os.path.join(self.run_dir, "sockhost.pid"))
         self._locked = False
@@ -91,8 +89,7 @@ class Host:
         self._end = End()
         self._hooks = HostHooks(config.host.lifecycle, self.config_dir)
         self._control = ControlServer(self, reactor, config.host.control)
-        self._host_log = HostLog(os.path.join(self.log_dir, "host.jsonl"))
-        self._orphans = OrphanReaper(reactor)
+        self._process = HostProcess(reactor, self.log_dir, signals)
         self._reconfiguring = Coalesced(self._reconfigure)
 
     # -- the whole life -----------------------------------------------------
@@ -133,10 +130,9 @@ class Host:
             self._around.close()
 
     async def _live_locked(self) -> ExitStatus:
-        self._listen_to_signals()
-        os.makedirs(self.log_dir, mode=0o750, exist_ok=True)
-        self._host_log.start()
-        self._orphans.install()
+        self._process.take(
+            host_handlers(self.shutdown, self._reconfigure_by_signal, self._hang_up)
+        )
         try:
             try:
                 await self._start()
@@ -147,21 +143,12 @@ class Host:
             return status
         finally:
             await self._control.stop()
-            self._orphans.uninstall()
-            self._host_log.stop()
-            if self._signals is not None:
-                self._signals.restore()
+            self._process.give_back()
 
     def _died(self, failure: Any) -> ExitStatus:
         self.log.failure("the host met a defect", failure)
         self._around.failed(failure.getErrorMessage())
         return ExitStatus.STARTUP_FAILED
-
-    def _listen_to_signals(self) -> None:
-        if self._signals is not None:
-            self._signals.listen(
-                host_handlers(self.shutdown, self._reconfigure_by_signal, self._hang_up)
-            )
 
     def _hang_up(self) -> None:
         self.reopen_logs()
@@ -341,7 +328,7 @@ class Host:
         return self._reconfiguring.call(asked_by)
 
     def reopen_logs(self) -> None:
-        self._host_log.reopen()
+        self._process.reopen_log()
         for name, unit in self._units.hooked(ILoggingUnit):
             try:
                 unit.reopen_logs()

@@ -183,33 +183,38 @@ def pause(seconds: float) -> Deferred[None]:
     return deferLater(reactor, seconds, lambda: None)
 
 
-def alive(pid: int) -> bool:
-    """Say whether a process exists and is no zombie."""
+def state(pid: int) -> str:
+    """The state of a process, as the kernel abbreviates it; C{X} if it is gone."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return False
-    return stat.rpartition(")")[2].split()[0] not in ("Z", "X")
+    except (FileNotFoundError, ProcessLookupError):
+        return "X"
+    return stat.rpartition(")")[2].split()[0]
 
 
-def descendants(pid: int) -> list[int]:
-    """Name all processes below one."""
-    parents: dict[int, list[int]] = {}
+def alive(pid: int) -> bool:
+    """Say whether a process exists and is no zombie."""
+    return state(pid) not in ("Z", "X")
+
+
+def children(pid: int) -> list[int]:
+    """Name the processes whose parent is another one."""
+    found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
                 stat = (entry / "stat").read_text()
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            parent = int(stat.rpartition(")")[2].split()[1])
-            parents.setdefault(parent, []).append(int(entry.name))
-    found: list[int] = []
-    todo = [pid]
-    while todo:
-        below = parents.get(todo.pop(), [])
-        found += below
-        todo += below
+            if int(stat.rpartition(")")[2].split()[1]) == pid:
+                found.append(int(entry.name))
     return found
+
+
+def descendants(pid: int) -> list[int]:
+    """Name all processes below one."""
+    below = children(pid)
+    return below + [each for child in below for each in descendants(child)]
 
 
 async def gone(pids: Sequence[int]) -> None:
@@ -223,7 +228,9 @@ __all__ = [
     "HostCase",
     "Running",
     "alive",
+    "children",
     "descendants",
     "gone",
     "pause",
+    "state",
 ]

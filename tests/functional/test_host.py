@@ -10,7 +10,15 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from tests.functional.hosts import HostCase, alive, descendants, gone, pause
+from tests.functional.hosts import (
+    HostCase,
+    alive,
+    children,
+    descendants,
+    gone,
+    pause,
+    state,
+)
 
 SLEEPER = """
     [unit.sleeper]
@@ -489,3 +497,27 @@ class TapTests(HostCase):
         self.assertEqual((await self.unit("web"))["state"], "up")
         running.signal("TERM")
         self.assertEqual(await running.ends(), 0)
+
+
+class OrphanTests(HostCase):
+    """What the children of the host leave behind."""
+
+    async def test_no_zombies(self) -> None:
+        """A grandchild that leaves its unit is buried when it ends."""
+        self.write(
+            "sockhost.toml",
+            """
+            [unit.forker]
+            kind = "process"
+            argv = ["/bin/sh", "-c", "setsid sleep 0.3 & exec sleep 1000"]
+            """,
+        )
+        running = self.twistd()
+        await running.says("ready; steer it")
+        await pause(0.2)
+        child = (await self.unit("forker"))["details"]["pid"]
+        os.kill(child, signal.SIGKILL)
+        await self.until("forker", restarts=1, state="up")
+        await pause(0.8)
+        states = [state(pid) for pid in children(running.pid)]
+        self.assertNotIn("Z", states)
