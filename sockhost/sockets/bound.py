@@ -9,19 +9,18 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import stat
-from contextlib import suppress
-from grp import getgrnam
-from pwd import getpwnam
 
 from attrs import define, field
 
 from sockhost.interfaces import PathInUse, SockhostError
+from sockhost.sockets.access import group_id, user_id
+from sockhost.sockets.stale import Inode, clear_stale, inode_at, path_lock
 
 MAX_PATH = 107
 """The greatest length of a socket's path, in bytes."""
 
-_Inode = tuple[int, int]
+ABSTRACT = "@"
+"""What a path begins with that names no file."""
 
 
 @define(eq=False)
@@ -31,13 +30,14 @@ class BoundSocket:
     before that if the path is to go.
 
     @ivar socket: the socket itself; not blocking, closed on exec.
-    @ivar path: the path that it was bound to.
+    @ivar path: the path that it was bound to; one that begins with C{"@"} is
+        the name of an abstract socket, which has no file.
     """
 
     socket: socket.socket
     path: str
     _backlog: int = 128
-    _inode: _Inode | None = field(default=None, alias="inode")
+    _inode: Inode | None = field(default=None, alias="inode")
 
     def fileno(self) -> int:
         """The file descriptor, or -1 once it is closed."""
@@ -57,7 +57,7 @@ class BoundSocket:
 
         @return: whether it was removed by this call.
         """
-        if self._inode is None or _inode_at(self.path) != self._inode:
+        if self._inode is None or inode_at(self.path) != self._inode:
             return False
         self._inode = None
         os.unlink(self.path)
@@ -66,6 +66,21 @@ class BoundSocket:
     def close(self) -> None:
         """Close this process' descriptor.  Closing it again does nothing."""
         self.socket.close()
+
+
+def system_address(path: str) -> str:
+    """
+    Make the address that the system has for a path.
+
+    @param path: C{"@name"} for an abstract socket.
+    """
+    return "\0" + path[1:] if path.startswith(ABSTRACT) else path
+
+
+def shown_address(address: str | bytes) -> str:
+    """The contrary of L{system_address}."""
+    text = os.fsdecode(address)
+    return ABSTRACT + text[1:] if text.startswith("\0") else text
 
 
 def bind_unix(
@@ -81,31 +96,28 @@ def bind_unix(
     Make a listening socket at a path.  The socket file that an ended listener
     left behind is replaced; anything else there is left alone.
 
+    @param path: C{"@name"} for an abstract socket: it has no file and thus no
+        permissions, so C{mode}, C{owner} and C{group} mean nothing for it.
     @param mode: the permissions of the socket file; connecting takes write
         permission.
     @param owner: a user's name or number, C{None} to leave it.
     @param group: a group's name or number, C{None} to leave it.
     @param listen: C{False} to leave it to L{BoundSocket.listen}: until then
-        clients get C{ECONNREFUSED}.
+        clients get C{ECONNREFUSED}, and other processes take the file for one
+        that was left behind.
     @raise PathInUse: somebody listens there, or it is not a socket.
     @raise SockhostError: the path cannot be used; the text says why.  Nothing
         is left of the attempt.
     """
     _check_path(path)
-    uid, gid = _user_id(owner), _group_id(group)
-    _clear_stale(path)
-    bound = _bind(path, backlog)
-    try:
-        # No client can connect before listen(), so the mode that bind() gave
-        # the file is never effective, and the umask need not be touched.
-        os.chown(path, uid, gid, follow_symlinks=False)
-        os.chmod(path, mode)
-        if listen:
-            bound.listen()
-    except OSError as error:
-        bound.unlink()
-        bound.close()
-        raise SockhostError(f"cannot make the socket {path}: {error}") from error
+    if path.startswith(ABSTRACT):
+        return _bind_abstract(path, backlog, listen)
+    uid = -1 if owner is None else user_id(owner)
+    gid = -1 if group is None else group_id(group)
+    with path_lock(path):
+        clear_stale(path)
+        bound = _bind(path, backlog)
+        _open_up(bound, mode, uid, gid, listen)
     return bound
 
 
@@ -126,7 +138,7 @@ def adopt_unix(fd: int, backlog: int = 128) -> BoundSocket:
         raise SockhostError(f"descriptor {fd} is not a Unix stream socket")
     inherited.setblocking(False)
     os.set_inheritable(fd, False)
-    return BoundSocket(inherited, inherited.getsockname(), backlog)
+    return BoundSocket(inherited, shown_address(inherited.getsockname()), backlog)
 
 
 def _check_path(path: str) -> None:
@@ -140,65 +152,6 @@ def _check_path(path: str) -> None:
         )
 
 
-def _user_id(owner: str | int | None) -> int:
-    if owner is None or isinstance(owner, int):
-        return -1 if owner is None else owner
-    try:
-        return getpwnam(owner).pw_uid
-    except KeyError:
-        raise SockhostError(f"there is no user called {owner!r}") from None
-
-
-def _group_id(group: str | int | None) -> int:
-    if group is None or isinstance(group, int):
-        return -1 if group is None else group
-    try:
-        return getgrnam(group).gr_gid
-    except KeyError:
-        raise SockhostError(f"there is no group called {group!r}") from None
-
-
-def _inode_at(path: str) -> _Inode | None:
-    try:
-        found = os.lstat(path)
-    except OSError:
-        return None
-    return (found.st_dev, found.st_ino)
-
-
-def _clear_stale(path: str) -> None:
-    try:
-        found = os.lstat(path)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise SockhostError(f"cannot make the socket {path}: {error}") from error
-    if not stat.S_ISSOCK(found.st_mode):
-        raise PathInUse(f"{path} exists and is not a socket; it was left untouched")
-    _refuse_live(path)
-    # What was probed is what is removed, not what took its place since.
-    if _inode_at(path) == (found.st_dev, found.st_ino):
-        with suppress(FileNotFoundError):
-            os.unlink(path)
-
-
-def _refuse_live(path: str) -> None:
-    probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        probe.setblocking(False)
-        result = probe.connect_ex(path)
-    finally:
-        probe.close()
-    if result in (errno.ECONNREFUSED, errno.ENOENT):
-        return
-    if result in (0, errno.EAGAIN):
-        raise PathInUse(f"another process listens on {path}; it was left untouched")
-    raise PathInUse(
-        f"{path} is a socket that may be in use ({os.strerror(result)}); "
-        "it was left untouched"
-    )
-
-
 def _bind(path: str, backlog: int) -> BoundSocket:
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -209,4 +162,35 @@ def _bind(path: str, backlog: int) -> BoundSocket:
         if error.errno == errno.EADDRINUSE:
             raise PathInUse(f"another process took {path} just now") from error
         raise SockhostError(f"cannot make the socket {path}: {error}") from error
-    return BoundSocket(made, path, backlog, _inode_at(path))
+    return BoundSocket(made, path, backlog, inode_at(path))
+
+
+def _open_up(bound: BoundSocket, mode: int, uid: int, gid: int, listen: bool) -> None:
+    try:
+        # No client can connect before listen(), so the mode that bind() gave
+        # the file is never effective, and the umask need not be touched.
+        os.chown(bound.path, uid, gid, follow_symlinks=False)
+        os.chmod(bound.path, mode)
+        if listen:
+            bound.listen()
+    except OSError as error:
+        bound.unlink()
+        bound.close()
+        raise SockhostError(f"cannot make the socket {bound.path}: {error}") from error
+
+
+def _bind_abstract(path: str, backlog: int, listen: bool) -> BoundSocket:
+    # The kernel removes it with the last descriptor, so none is ever stale.
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        made.setblocking(False)
+        made.bind(system_address(path))
+        bound = BoundSocket(made, path, backlog)
+        if listen:
+            bound.listen()
+    except OSError as error:
+        made.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PathInUse(f"another process listens on {path}") from error
+        raise SockhostError(f"cannot make the socket {path}: {error}") from error
+    return bound

@@ -5,6 +5,8 @@ Who is at the other end of a Unix socket, as the kernel tells it.
 
 from __future__ import annotations
 
+import errno
+from array import array
 from socket import SO_PEERCRED, SOL_SOCKET
 from struct import Struct
 from typing import Protocol
@@ -13,6 +15,9 @@ from attrs import frozen
 
 _UCRED = Struct("=iII")
 _NOBODY = 0xFFFFFFFF
+# The socket module does not have it.
+_SO_PEERGROUPS = 59
+_FEW, _MOST = 32, 65536
 
 
 class HasSocketOptions(Protocol):
@@ -53,3 +58,25 @@ def peer_credentials(connection: HasSocketOptions) -> PeerCredentials:
         uid if uid != _NOBODY else None,
         gid if gid != _NOBODY else None,
     )
+
+
+def peer_groups(connection: HasSocketOptions) -> tuple[int, ...]:
+    """
+    Ask the kernel for the supplementary groups of who connected, as they were
+    then.  The primary group is not among them, unless it was listed twice.
+
+    @param connection: see L{peer_credentials}.
+    @raise OSError: it is not a socket, or the kernel is older than Linux 4.13.
+    """
+    try:
+        answer = _groups(connection, _FEW)
+    except OSError as error:
+        if error.errno != errno.ERANGE:
+            raise
+        answer = _groups(connection, _MOST)
+    return tuple(array("I", answer))
+
+
+def _groups(connection: HasSocketOptions, room: int) -> bytes:
+    size = room * array("I").itemsize
+    return connection.getsockopt(SOL_SOCKET, _SO_PEERGROUPS, size)
