@@ -168,7 +168,8 @@ class LockTests(InDirectory):
     def test_lock_removed_meanwhile(self) -> None:
         """A lock that was removed while we waited for its file is not ours."""
         name = lock_path(self.path)
-        real, seen = fcntl.flock, []
+        real = fcntl.flock
+        seen: list[int] = []
 
         def flock(fd: int, how: int) -> None:
             if not seen:
@@ -176,7 +177,7 @@ class LockTests(InDirectory):
             seen.append(fd)
             real(fd, how)
 
-        self.patch(stale.fcntl, "flock", flock)
+        self.patch(fcntl, "flock", flock)
         with path_lock(self.path):
             self.assertTrue(os.path.exists(name))
         self.assertEqual(len(seen), 2)
