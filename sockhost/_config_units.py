@@ -110,9 +110,7 @@ class _Parts:
         self._draft = draft
         self._own_table = {k: v for k, v in table.items() if k not in COMMON_KEYS}
         self.common, self.misfits = make(Common, _picked(table, Common))
-        policy = {**_usual_policy(kinds, table), **_picked(table, RestartPolicy)}
-        self._policy, misfits = make(RestartPolicy, policy)
-        self.misfits += misfits
+        self._policy: RestartPolicy | None = None
         self._own: Any = None
         kind = table.get("kind")
         if kind is None:
@@ -122,6 +120,7 @@ class _Parts:
             self._refuse_kind(unknown("kind", kind, kinds))
         elif isinstance(kind, str):
             self._take_own(kinds[kind])
+        self._take_policy(table, kinds)
 
     def config(self) -> UnitConfig:
         """The whole; to be asked for only if there are no misfits."""
@@ -145,6 +144,18 @@ class _Parts:
             self._refuse_kind(f"this kind cannot be used: {explained(error)}")
         else:
             self.misfits += misfits
+
+    def _take_policy(
+        self, table: Mapping[str, Any], kinds: Mapping[str, IUnitKind]
+    ) -> None:
+        try:
+            usual = _usual_policy(kinds, table)
+        except Exception as error:
+            self._refuse_kind(f"this kind cannot be used: {explained(error)}")
+            usual = {}
+        policy = {**usual, **_picked(table, RestartPolicy)}
+        self._policy, misfits = make(RestartPolicy, policy)
+        self.misfits += misfits
 
     def _refuse_kind(self, expected: str) -> None:
         self.misfits.append(Misfit(("kind",), NOTHING, expected))
@@ -175,8 +186,8 @@ def _usual_policy(
 ) -> Mapping[str, Any]:
     word = table.get("kind")
     kind = kinds.get(word) if isinstance(word, str) else None
-    policy = getattr(kind, "policy", None)
-    return attrs.asdict(policy) if isinstance(policy, RestartPolicy) else {}
+    usual_policy = getattr(kind, "usual_policy", None)
+    return {} if usual_policy is None else attrs.asdict(usual_policy(table))
 
 
 def _picked(table: Mapping[str, Any], by: type) -> dict[str, Any]:

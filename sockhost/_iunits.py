@@ -108,8 +108,9 @@ class IUnitKind(Interface):
     L{twisted.plugin.IPlugin} providers, so an installed package adds its own
     by a module in C{twisted/plugins/}.
 
-    A kind may also have an attribute C{policy}, a L{RestartPolicy
-    <sockhost.config.RestartPolicy>} that stands in for what a table does not
+    A kind may also have a method C{usual_policy(table)}, which is given a
+    unit's table and returns the L{RestartPolicy
+    <sockhost.config.RestartPolicy>} that stands in for what the table does not
     say of restarts.
     """
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import abc
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import field, frozen
@@ -24,7 +25,9 @@ from tests.test_config_kinds import (
 class PatientKind(FakeKind):
     """A kind that has an opinion on restarts."""
 
-    policy: RestartPolicy = RestartPolicy(budget=0, backoff_max=2.0)
+    def usual_policy(self, table: Mapping[str, Any]) -> RestartPolicy:
+        """Be patient, or break."""
+        return RestartPolicy(budget=10 // len(table["description"]))
 
 
 class UsualPolicyTests(ConfigCase):
@@ -32,10 +35,28 @@ class UsualPolicyTests(ConfigCase):
 
     def test_policy(self) -> None:
         """A kind's own policy stands in for what the table does not say."""
-        kinds = {"plain": PatientKind("plain", PlainConfig)}
-        config = self.load('[unit.a]\nkind = "plain"\nbackoff_max = 5.0\n', kinds)
+        config = self.load(
+            '[unit.a]\nkind = "plain"\ndescription = "12345"\nbackoff_max = 5.0\n',
+            {"plain": PatientKind("plain", PlainConfig)},
+        )
         self.assertEqual(
-            config.units[0].policy, RestartPolicy(budget=0, backoff_max=5.0)
+            config.units[0].policy, RestartPolicy(budget=2, backoff_max=5.0)
+        )
+
+    def test_broken(self) -> None:
+        """A kind that cannot say it quarantines the unit."""
+        problems = self.problems(
+            '[unit.a]\nkind = "plain"\ndescription = ""\n',
+            {"plain": PatientKind("plain", PlainConfig)},
+        )
+        self.assertEqual(
+            problems,
+            [
+                (
+                    'unit.a.kind = "plain": this kind cannot be used: '
+                    "ZeroDivisionError: integer division or modulo by zero"
+                )
+            ],
         )
 
 

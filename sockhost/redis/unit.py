@@ -321,8 +321,10 @@ class RedisKind:
     name = "redis"
     config_class = RedisConfig
     portable = True
-    # A server that is away for long is no reason to give up on it.
-    policy = RestartPolicy(budget=0, backoff_max=2.0, healthy_after=1.0)
+
+    def usual_policy(self, _table: Mapping[str, Any]) -> RestartPolicy:
+        """A server that is away for long is no reason to give up on it."""
+        return RestartPolicy(budget=0, backoff_max=2.0, healthy_after=1.0)
 
     def make(self, name: str, config: RedisConfig, host: IUnitHost) -> RedisUnit:
         """See L{IUnitKind.make<sockhost.interfaces.IUnitKind.make>}."""

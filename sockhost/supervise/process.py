@@ -16,6 +16,7 @@ from twisted.plugin import IPlugin
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from sockhost.config import RestartPolicy
 from sockhost.interfaces import (
     ILoggingUnit,
     ISpawner,
@@ -228,6 +229,12 @@ class ProcessKind:
 
     spawner: Callable[[Any], ISpawner] = field(default=Spawner)
     leftovers: Callable[[str], Leftovers] = field(default=Leftovers)
+
+    def usual_policy(self, table: Mapping[str, Any]) -> RestartPolicy:
+        """A one-shot may take its time, and is not repeated once it succeeded."""
+        if table.get("oneshot") is True:
+            return RestartPolicy(restart="on-failure", start_timeout=0.0)
+        return RestartPolicy()
 
     def make(self, name: str, config: ProcessConfig, host: IUnitHost) -> ProcessUnit:
         """
