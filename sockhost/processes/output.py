@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -195,7 +196,8 @@ def tail(path: str, lines: int) -> bytes:
             break
         newest = older + newest
         index += 1
-    return b"".join(newest.splitlines(keepends=True)[-lines:])
+    # Not splitlines: it takes what a progress bar writes for lines.
+    return b"".join(re.findall(rb"[^\n]*\n|[^\n]+", newest)[-lines:])
 
 
 def _tail_of_file(path: str, lines: int) -> bytes | None:

@@ -157,6 +157,11 @@ class TailTests(SynchronousTestCase):
         Path(self.path).write_bytes(b"1\n2\n3\n")
         self.assertEqual(tail(self.path, 2), b"2\n3\n")
 
+    def test_carriage_returns(self) -> None:
+        """What a progress bar writes over itself is one line."""
+        Path(self.path).write_bytes(b"1%\r2%\r3%\ndone\n")
+        self.assertEqual(tail(self.path, 2), b"1%\r2%\r3%\ndone\n")
+
     def test_unfinished(self) -> None:
         """A line without an end is a line."""
         Path(self.path).write_bytes(b"1\n2\n3")
