@@ -5,7 +5,6 @@ Tests for L{sockhost.tap}.
 
 from __future__ import annotations
 
-import gc
 import io
 import os
 import shutil
@@ -56,7 +55,7 @@ class OptionsTests(TapCase):
         """Every option arrives as what it stands for."""
         options = self.parse(
             *("--config", "a.toml", "--run-dir", "run", "--strict"),
-            *("--startup-fd", "3", "--watch-pid", "17"),
+            *("--startup-fd", "2", "--watch-pid", "17"),
         )
         self.assertEqual(
             options.start(),
@@ -64,7 +63,7 @@ class OptionsTests(TapCase):
                 config="a.toml",
                 run_dir="run",
                 strict=True,
-                startup_fd=3,
+                startup_fd=2,
                 watch_pid=17,
             ),
         )
@@ -79,6 +78,7 @@ class OptionsTests(TapCase):
             ((), "--config FILE is needed"),
             (("-c", "a", "--startup-fd", "x"), "'x' is not the number of a descriptor"),
             (("-c", "a", "--startup-fd", "-1"), "'-1' is not the number of"),
+            (("-c", "a", "--startup-fd", "99999"), "descriptor 99999 is not open"),
             (("-c", "a", "--watch-pid", "0"), "'0' is not a process id"),
             (("-c", "a", "--no-such-option"), "no-such-option"),
             (("-c", "a", "word"), "Wrong number of arguments"),
@@ -178,7 +178,7 @@ class FakeHost:
     def __init__(self, parent: DaemonPipe) -> None:
         self.parent = parent
         self.calls: list[str] = []
-        self.locked: HostLocked | None = None
+        self.locked: Exception | None = None
         self.ended: Deferred[ExitStatus] = Deferred()
 
     def acquire(self) -> None:
@@ -226,7 +226,7 @@ class HostServiceTests(TapCase):
         super().setUp()
         self.reactor = FakeRunning()
         self.hosts: list[FakeHost] = []
-        self.locked: HostLocked | None = None
+        self.locked: Exception | None = None
         self.left: list[int] = []
         self.patch(tap, "leave_with", self.left.append)
         self.twistd: dict[str, Any] = {}
@@ -279,6 +279,17 @@ class HostServiceTests(TapCase):
         self.assertIn(b"1 /run/sockhost.pid is locked", os.read(reader, 100))
         self.assertEqual(self.reactor.waiting, [])
 
+    def test_cannot_lock(self) -> None:
+        """A run directory that cannot be used is status 70, and told as well."""
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        self.twistd["statusPipe"] = writer
+        self.locked = PermissionError(13, "Permission denied", "/run/sockhost.pid")
+        code, said = self.leaves(self.service.startService)
+        self.assertEqual(code, ExitStatus.STARTUP_FAILED)
+        self.assertIn("/run/sockhost.pid", said)
+        self.assertIn(b"1 ", os.read(reader, 100))
+
     def test_ends(self) -> None:
         """The end of the host is the end of the reactor, with its status."""
         host = self.run_it()
@@ -299,8 +310,7 @@ class HostServiceTests(TapCase):
         host.ended.callback(ExitStatus.CLEAN)
         self.successResultOf(stopping)
         self.assertEqual((self.reactor.stopped, self.left), (1, [0]))
-        gc.collect()
-        self.assertEqual(self.flushLoggedErrors(ReactorNotRunning), [])
+        self.successResultOf(host.ended)
 
     def test_stop_before_start(self) -> None:
         """A service that was never started has nothing to stop."""
