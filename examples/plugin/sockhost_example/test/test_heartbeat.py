@@ -4,87 +4,90 @@ Tests for L{sockhost_example.heartbeat}.
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
+from unittest.mock import DEFAULT, patch
 
 from twisted.python.failure import Failure
-from twisted.trial.unittest import SynchronousTestCase
-from zope.interface.verify import verifyObject
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from sockhost.interfaces import IUnit, IUnitKind, UnitLost
+from sockhost.testing.contracts import (
+    UnitFixture,
+    kind_contract_tests,
+    unit_contract_tests,
+)
 from sockhost.testing.units import MemoryUnitHost
 from sockhost_example.heartbeat import Heartbeat, HeartbeatConfig, HeartbeatKind
 
 
+def fixture(case: TestCase) -> UnitFixture:
+    """A unit, and what can happen to it."""
+    host = MemoryUnitHost(case.mktemp())
+    directory = Path(host.run_dir) / "beats"
+    directory.mkdir()
+    config = HeartbeatConfig(path=str(directory / "beat"), every=2.0)
+
+    def lose() -> None:
+        full = OSError(errno.ENOSPC, "No space left on device")
+        with patch.object(os, "open", wraps=os.open, side_effect=[full, DEFAULT]):
+            host.reactor.advance(2.0)
+
+    def spoil() -> None:
+        if directory.exists():
+            directory.rmdir()
+
+    return UnitFixture(
+        unit=HeartbeatKind().make("pulse", config, host),
+        config=config,
+        lose=lose,
+        spoil=spoil,
+        mend=directory.mkdir,
+        left=lambda: Path(config.path).exists(),
+        clock=host.reactor,
+    )
+
+
+# What every unit and every kind has to do is tested by what sockhost has for it.
+HeartbeatUnitTests = unit_contract_tests(fixture)
+HeartbeatKindTests = kind_contract_tests(
+    HeartbeatKind(),
+    {"path": "beat", "every": 2.0},
+    lambda case: MemoryUnitHost(case.mktemp()),
+    bad=[{}, {"path": "beat", "every": 0.0}, {"path": "beat", "every": "often"}],
+)
+
+
 class HeartbeatTests(SynchronousTestCase):
-    """Tests for L{Heartbeat}, whose time the test moves by hand."""
+    """Tests for what L{Heartbeat} does besides, its time moved by hand."""
 
     def setUp(self) -> None:
         """Make a unit that beats every two seconds."""
         self.host = MemoryUnitHost(self.mktemp())
-        self.clock = self.host.reactor
         self.path = Path(self.host.run_dir) / "beat"
+        config = HeartbeatConfig(path=str(self.path), every=2.0)
+        self.unit = Heartbeat(config, self.host)
         self.lost: list[Failure] = []
-
-    def unit(self, path: Path | None = None) -> Heartbeat:
-        """A unit as its kind makes it."""
-        config = HeartbeatConfig(path=str(path or self.path), every=2.0)
-        return HeartbeatKind().make("pulse", config, self.host)
-
-    def test_interface(self) -> None:
-        """The kind and its units keep their contracts."""
-        verifyObject(IUnitKind, HeartbeatKind())
-        verifyObject(IUnit, self.unit())
 
     def test_ready_is_touched(self) -> None:
         """A unit is up when its file is there, and not before."""
-        unit = self.unit()
         self.assertFalse(self.path.exists())
-        self.successResultOf(unit.start(self.lost.append))
+        self.successResultOf(self.unit.start(self.lost.append))
         self.assertTrue(self.path.exists())
-        self.successResultOf(unit.stop())
 
     def test_beats(self) -> None:
         """The file is touched at every beat."""
-        unit = self.unit()
-        self.successResultOf(unit.start(self.lost.append))
+        self.successResultOf(self.unit.start(self.lost.append))
         os.utime(self.path, (0, 0))
-        self.clock.advance(2.0)
+        self.host.reactor.advance(2.0)
         self.assertGreater(self.path.stat().st_mtime, 0)
-        self.assertEqual(unit.status()["beats"], 2)
-        self.successResultOf(unit.stop())
+        self.assertEqual(self.unit.status()["beats"], 2)
 
-    def test_cannot_start(self) -> None:
-        """Where the file cannot be made, the start fails and leaves nothing."""
-        unit = self.unit(self.path / "in" / "nowhere")
-        self.failureResultOf(unit.start(self.lost.append), OSError)
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-
-    def test_lost(self) -> None:
-        """A file that cannot be touched any more is a loss, told once."""
-        directory = self.path / "inner"
-        directory.mkdir(parents=True)
-        unit = self.unit(directory / "beat")
-        self.successResultOf(unit.start(self.lost.append))
-        (directory / "beat").unlink()
-        directory.rmdir()
-        self.clock.pump([2.0, 2.0])
+    def test_says_why_it_was_lost(self) -> None:
+        """A file that cannot be touched any more is a loss, with its reason."""
+        self.successResultOf(self.unit.start(self.lost.append))
+        self.path.unlink()
+        self.path.mkdir()
+        self.host.reactor.advance(2.0)
         (failure,) = self.lost
-        self.assertTrue(failure.check(UnitLost))
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-
-    def test_stop_leaves_nothing(self) -> None:
-        """A stop removes the file and ends the timer; another one is legal."""
-        unit = self.unit()
-        self.successResultOf(unit.start(self.lost.append))
-        self.successResultOf(unit.stop())
-        self.successResultOf(unit.stop())
-        self.assertFalse(self.path.exists())
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-        self.assertEqual(self.lost, [])
-
-    def test_reload(self) -> None:
-        """A new configuration asks for a restart."""
-        unit = self.unit()
-        config = HeartbeatConfig(path=str(self.path), every=5.0)
-        self.assertFalse(self.successResultOf(unit.reload(config)))
+        self.assertIn("Is a directory", failure.getErrorMessage())
