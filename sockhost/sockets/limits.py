@@ -5,9 +5,13 @@ What a socket allows its clients, and what it counts.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from attrs import define, frozen
 
 from sockhost.sockets.wire import MAX_FRAME
+
+HalfClose = Literal["drop", "finish"]
 
 
 @frozen(kw_only=True)
@@ -20,13 +24,31 @@ class Limits:
         is not read from until it has taken most of them.
     @ivar max_in_flight: a client with this many unanswered requests is not
         read from until some are answered.
+    @ivar max_in_flight_bytes: nor is one whose unanswered requests have this
+        many bytes together.
+    @ivar max_buffered: the most that all clients of the socket together may
+        make this process hold; 0 for no limit.
     @ivar max_clients: further clients are turned away; 0 for no limit.
+    @ivar frame_timeout: seconds that a frame may take to come whole; 0 for no
+        limit, here and in the next two.
+    @ivar idle_timeout: seconds that a client may stay without anything coming
+        from it, going to it or being worked on for it.
+    @ivar stall_timeout: seconds that a client may take nothing of what is
+        queued towards it.
+    @ivar half_close: what becomes of a client that says it sends no more:
+        C{"drop"} ends it, C{"finish"} answers its requests before.
     """
 
     max_frame: int = MAX_FRAME
     high_water: int = 256 * 1024
     max_in_flight: int = 1024
+    max_in_flight_bytes: int = 16 * 1024 * 1024
+    max_buffered: int = 256 * 1024 * 1024
     max_clients: int = 0
+    frame_timeout: float = 0.0
+    idle_timeout: float = 0.0
+    stall_timeout: float = 0.0
+    half_close: HalfClose = "drop"
 
     @property
     def low_water(self) -> int:
@@ -37,6 +59,11 @@ class Limits:
     def few_in_flight(self) -> int:
         """Reading goes on when fewer requests than this are unanswered."""
         return max(1, self.max_in_flight * 3 // 4)
+
+    @property
+    def few_in_flight_bytes(self) -> int:
+        """Reading goes on when unanswered requests have fewer bytes than this."""
+        return max(1, self.max_in_flight_bytes * 3 // 4)
 
 
 @define

@@ -26,6 +26,12 @@ that.  A transport only tells when it has nothing left, so this is also how
 exactly L{Outbox.put} tells when something was sent.
 """
 
+PIECE = 256 * 1024
+"""
+The most that is handed to the transport at once, so that a client that takes
+a large frame slowly can be told from one that takes nothing.
+"""
+
 
 class IStream(ITransport, IConsumer, IPushProducer):
     """What is needed of the transport of a client."""
@@ -48,21 +54,55 @@ class Outbox:
     """
 
     _transport: IStream
-    _drained: Callable[[], None]
+    _progress: Callable[[], None] | None = field(default=None, init=False)
     queued: int = field(default=0, init=False)
     # What the transport has, and may not have sent yet.
     _given: int = field(default=0, init=False)
     _chunks: list[bytes] = field(factory=list, init=False)
+    # The end of a large frame whose beginning was given.
+    _rest: memoryview | None = field(default=None, init=False)
     # Who waits, with how many bytes were put in up to and with theirs.
     _waiting: list[tuple[int, Deferred[None]]] = field(factory=list, init=False)
+    # What was ever put in.
     _total: int = field(default=0, init=False)
     _held: bool = field(default=False, init=False)
     _closing: bool = field(default=False, init=False)
     _lost: bool = field(default=False, init=False)
 
-    def start(self) -> None:
-        """Begin to be told when the transport has sent everything."""
+    @property
+    def taken(self) -> int:
+        """Bytes that the kernel is known to have taken."""
+        return self._total - self.queued
+
+    @property
+    def _waits(self) -> bool:
+        return bool(self._chunks) or self._rest is not None
+
+    def start(self, progress: Callable[[], None]) -> None:
+        """
+        Begin to be told when the transport has sent everything.
+
+        @param progress: is called after each time.
+        """
+        self._progress = progress
         self._transport.registerProducer(self, False)
+
+    def fileno(self) -> int:
+        """The descriptor of the connection, or -1 if there is none."""
+        fileno = getattr(self._transport, "fileno", None)
+        return -1 if fileno is None or self._lost else fileno()
+
+    def pause(self) -> None:
+        """Do not read from the client."""
+        self._transport.pauseProducing()
+
+    def resume(self) -> None:
+        """Read from the client again."""
+        self._transport.resumeProducing()
+
+    def abort(self) -> None:
+        """End the connection, whatever is not sent."""
+        self._transport.abortConnection()
 
     def put(self, data: bytes) -> None:
         """Queue bytes.  After L{close} or L{lose} they are discarded."""
@@ -94,7 +134,7 @@ class Outbox:
     def release(self) -> None:
         """Write what was collected, with one write."""
         self._held = False
-        if self._chunks and self._given < BATCH:
+        if self._waits and self._given < BATCH:
             self._give()
 
     def close(self) -> None:
@@ -107,6 +147,7 @@ class Outbox:
         """The connection is gone: nobody waits any longer."""
         self._lost = True
         self._chunks.clear()
+        self._rest = None
         self.queued = self._given = 0
         waiting, self._waiting = self._waiting, []
         for _, waiter in waiting:
@@ -116,21 +157,31 @@ class Outbox:
         """The transport has sent everything that it had."""
         self.queued -= self._given
         self._given = 0
-        if self._chunks:
+        if self._waits:
             self._give()
         self._tell_senders()
         if self._closing and not self.queued:
             self._finish()
-        self._drained()
+        if self._progress is not None:
+            self._progress()
 
     def stopProducing(self) -> None:
         """The transport is closed; L{lose} follows with the reason."""
 
     def _give(self) -> None:
-        data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-        self._chunks.clear()
+        data = self._next()
         self._given += len(data)
         self._transport.write(data)
+
+    def _next(self) -> bytes:
+        if self._rest is None:
+            data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+            self._chunks.clear()
+            if len(data) <= PIECE:
+                return data
+            self._rest = memoryview(data)
+        piece, self._rest = bytes(self._rest[:PIECE]), self._rest[PIECE:] or None
+        return piece
 
     def _tell_senders(self) -> None:
         sent = self._total - self.queued

@@ -5,14 +5,15 @@ All the clients of one framed socket in this process.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from attrs import asdict, define, field
+from attrs import asdict, define, evolve, field
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
+    IHalfCloseableProtocol,
     IProtocolFactory,
     IReactorTime,
 )
@@ -20,11 +21,17 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from sockhost.interfaces import Disconnected, IClient
+from sockhost.interfaces import Disconnected, IClient, ICodec
 from sockhost.sockets.credentials import PeerCredentials, peer_credentials
 from sockhost.sockets.framing import Length32Codec
+from sockhost.sockets.holdings import Holdings
 from sockhost.sockets.limits import Counters, Limits
+from sockhost.sockets.outbox import Outbox
 from sockhost.sockets.session import Session
+
+Received = Callable[[IClient, bytes], object]
+ReceivedBatch = Callable[[IClient, Sequence[bytes]], object]
+MakeCodec = Callable[[int], ICodec]
 
 CLOSING = "the socket is being closed"
 
@@ -56,6 +63,19 @@ class FrameProtocol(Protocol):
         self._session = None
 
 
+@implementer(IHalfCloseableProtocol)
+class FinishingFrameProtocol(FrameProtocol):
+    """Lets a client that sends no more have its answers before it is closed."""
+
+    def readConnectionLost(self) -> None:
+        """The client sends no more."""
+        assert self._session is not None
+        self._session.half_close()
+
+    def writeConnectionLost(self) -> None:
+        """Nobody but us could have closed that side."""
+
+
 @define(eq=False)
 class _Wait:
     """Somebody waits until something is true."""
@@ -78,8 +98,10 @@ class FrameServer:
     @ivar handler: an L{ISocketHandler<sockhost.interfaces.ISocketHandler>};
         C{connected} and C{disconnected} may be missing.
     @ivar limits: what is allowed; another value is in force at once, but for
-        C{max_frame}, which is for clients that connect later.
-    @ivar counters: what has happened.
+        C{max_frame} and C{half_close}, which are for clients that connect
+        later.
+    @ivar totals: what has happened, without what is counted by the sessions
+        of those who are connected now.
     @ivar draining: C{True} once L{drain} was called.
     """
 
@@ -89,15 +111,27 @@ class FrameServer:
         handler: Any,
         limits: Limits | None = None,
         name: str = "socket",
+        codec: MakeCodec = Length32Codec,
     ) -> None:
+        """
+        @param codec: makes a codec for each client, given C{max_frame}.
+        """
         self.name = name
         self.reactor = reactor
         self.handler = handler
+        self.received: Received | None = getattr(handler, "received", None)
+        self.received_batch: ReceivedBatch | None = getattr(
+            handler, "received_batch", None
+        )
         self.limits = limits or Limits()
-        self.counters = Counters()
+        self.totals = Counters()
+        self._make_codec = codec
         self.draining = False
         self._hurried = False
         self._sessions: set[Session] = set()
+        self._holdings = Holdings(
+            lambda: self.limits.max_buffered, lambda: self._sessions
+        )
         self._farewells: set[Deferred[None]] = set()
         self._waits: list[_Wait] = []
 
@@ -111,14 +145,30 @@ class FrameServer:
         """Take a client, or C{None} if there are too many."""
         allowed = self.limits.max_clients
         if self.draining or (allowed and len(self._sessions) >= allowed):
-            self.counters.refused += 1
+            self.totals.refused += 1
             return None
+        if self.limits.half_close == "finish":
+            return FinishingFrameProtocol(self)
         return FrameProtocol(self)
 
     @property
     def clients(self) -> list[IClient]:
         """Those who are connected now, in no particular order."""
         return [each.client for each in self._sessions if each.client.connected]
+
+    @property
+    def counters(self) -> Counters:
+        """What has happened, up to now."""
+        sums = evolve(self.totals)
+        for session in self._sessions:
+            _add(session, sums)
+            sums.in_flight += session.in_flight
+        return sums
+
+    @property
+    def tight(self) -> bool:
+        """See L{Surroundings<sockhost.sockets.around.Surroundings>}."""
+        return self._holdings.tight
 
     def drain(self, seconds: float) -> Deferred[None]:
         """
@@ -142,23 +192,33 @@ class FrameServer:
 
     def status(self) -> Mapping[str, object]:
         """The counters, and how many clients there are."""
-        return {"clients": len(self._sessions), **asdict(self.counters)}
+        return {
+            "clients": len(self._sessions),
+            **asdict(self.counters),
+            "buffered": self._holdings.total,
+        }
 
     def open_session(self, transport: Any) -> Session:
         """Make the session of a connection, for its protocol."""
-        codec = Length32Codec(self.limits.max_frame)
-        session = Session(self, transport, _peer_of(transport), codec)
+        codec = self._make_codec(self.limits.max_frame)
+        session = Session(self, Outbox(transport), _peer_of(transport), codec)
         self._sessions.add(session)
         return session
 
     def session_changed(self) -> None:
-        """See L{Surroundings<sockhost.sockets.session.Surroundings>}."""
+        """See L{Surroundings<sockhost.sockets.around.Surroundings>}."""
         if self._waits:
             self._recheck()
 
+    def session_holds(self, difference: int) -> None:
+        """See L{Surroundings<sockhost.sockets.around.Surroundings>}."""
+        self._holdings.change(difference)
+
     def session_gone(self, session: Session, farewell: Deferred[None] | None) -> None:
-        """See L{Surroundings<sockhost.sockets.session.Surroundings>}."""
-        self._sessions.discard(session)
+        """See L{Surroundings<sockhost.sockets.around.Surroundings>}."""
+        if session in self._sessions:
+            self._sessions.discard(session)
+            _add(session, self.totals)
         if farewell is not None:
             self._farewells.add(farewell)
             farewell.addCallback(self._said_farewell, farewell)
@@ -218,6 +278,11 @@ def _peer_of(transport: Any) -> PeerCredentials:
 def _why(reason: Failure, session: Session) -> Disconnected:
     if reason.check(ConnectionDone) is None:
         return Disconnected(f"the connection was lost: {reason.getErrorMessage()}")
-    if session.codec.buffered:
-        return Disconnected("the client closed the connection in the middle of a frame")
-    return Disconnected("the client closed the connection", clean=True)
+    return session.farewell_reason()
+
+
+def _add(session: Session, sums: Counters) -> None:
+    sums.frames_in += session.frames_in
+    sums.frames_out += session.frames_out
+    sums.bytes_in += session.bytes_in
+    sums.bytes_out += session.bytes_out

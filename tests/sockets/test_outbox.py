@@ -20,8 +20,8 @@ class OutboxTests(SynchronousTestCase):
         """Make one that is empty."""
         self.wire = Wire()
         self.drained = 0
-        self.outbox = Outbox(self.wire, self._note)  # type: ignore[arg-type]
-        self.outbox.start()
+        self.outbox = Outbox(self.wire)  # type: ignore[arg-type]
+        self.outbox.start(self._note)
 
     def _note(self) -> None:
         self.drained += 1

@@ -141,7 +141,7 @@ class WorkerTests(SynchronousTestCase):
         self.assertEqual([each["accepted"] for each in self.port.counted], [0])
         self.reactor.advance(COUNT_INTERVAL)
         self.assertEqual(len(self.port.counted), 1)
-        self.listeners[0].server.counters.accepted += 1
+        self.listeners[0].server.totals.accepted += 1
         self.reactor.advance(COUNT_INTERVAL)
         self.assertEqual([each["accepted"] for each in self.port.counted], [0, 1])
 

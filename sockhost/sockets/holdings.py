@@ -1,0 +1,73 @@
+# -*- test-case-name: tests.sockets.test_holdings -*-
+"""
+What all clients of a socket together make the process hold: beginnings of
+frames, requests that are worked on, answers that are not taken.
+
+Well before the limit, clients to whom something is owed are not read from,
+which ends by itself as they take it.  Beginnings of frames do not end by
+themselves: at the limit, whoever holds most is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from attrs import define, field
+
+TOO_MUCH = "the clients of the socket make it hold too much, this one most of all"
+
+
+class Holder(Protocol):
+    """
+    Somebody for whom something is held.
+
+    @ivar held: how many bytes.
+    """
+
+    @property
+    def held(self) -> int: ...
+
+    def abort(self, reason: str) -> None:
+        """End it at once, so that nothing is held for it any more."""
+
+
+@define(eq=False)
+class Holdings:
+    """
+    Keeps the sum.
+
+    @ivar total: how many bytes are held.
+    """
+
+    _limit: Callable[[], int]
+    _holders: Callable[[], Iterable[Holder]]
+    total: int = field(default=0, init=False)
+    _dropping: bool = field(default=False, init=False)
+
+    @property
+    def tight(self) -> bool:
+        """Whether so much is held that no more should be begun."""
+        limit = self._limit()
+        return 0 < limit * 3 // 4 < self.total
+
+    def change(self, difference: int) -> None:
+        """
+        Take notice that more or less is held, and drop who holds most while
+        it is too much.
+        """
+        self.total += difference
+        if difference > 0 and not self._dropping and self._too_much():
+            self._dropping = True
+            try:
+                self._drop_greatest()
+            finally:
+                self._dropping = False
+
+    def _too_much(self) -> bool:
+        return 0 < self._limit() < self.total
+
+    def _drop_greatest(self) -> None:
+        greatest = sorted(self._holders(), key=lambda each: each.held)
+        while greatest and self._too_much():
+            greatest.pop().abort(TOO_MUCH)

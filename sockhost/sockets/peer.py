@@ -1,0 +1,115 @@
+# -*- test-case-name: tests.sockets.test_peer -*-
+"""
+A client as its handler sees it.
+"""
+
+from __future__ import annotations
+
+import os
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from sockhost.interfaces import IClient
+from sockhost.sockets.around import Phase
+from sockhost.sockets.identity import groups_of, pidfd_of
+
+if TYPE_CHECKING:
+    from sockhost.sockets.session import Session
+
+_ids = count(1)
+
+
+@implementer(IClient)
+@define(eq=False)
+class Client:
+    """
+    A client as its handler sees it.  What a handler seldom asks for is found
+    out when it asks: there may be very many clients.
+    """
+
+    _session: Session
+    connected_at: float
+    data: Any = None
+    id: int = field(factory=lambda: next(_ids), init=False)
+    _pidfd: int | None = field(default=None, init=False)
+
+    @property
+    def pid(self) -> int | None:
+        """The client's process id as the kernel tells it."""
+        return self._session.peer.pid
+
+    @property
+    def uid(self) -> int | None:
+        """The client's effective user id when it connected."""
+        return self._session.peer.uid
+
+    @property
+    def gid(self) -> int | None:
+        """The client's effective group id when it connected."""
+        return self._session.peer.gid
+
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """The client's supplementary groups when it connected."""
+        return groups_of(self._session.carrier.fileno())
+
+    @property
+    def pidfd(self) -> int | None:
+        """A descriptor of the client's process, which is closed with the client."""
+        if self._pidfd is None and self._session.phase is not Phase.GONE:
+            peer = self._session.peer
+            self._pidfd = pidfd_of(self._session.carrier.fileno(), peer.pid)
+        return self._pidfd
+
+    @property
+    def connected(self) -> bool:
+        """C{False} once the client is gone or was dropped."""
+        return self._session.phase in (Phase.CONNECTING, Phase.OPEN)
+
+    @property
+    def frames_in(self) -> int:
+        """Frames that were given to the handler."""
+        return self._session.frames_in
+
+    @property
+    def frames_out(self) -> int:
+        """Frames that were queued to the client."""
+        return self._session.frames_out
+
+    @property
+    def bytes_in(self) -> int:
+        """Bytes that were read from the client."""
+        return self._session.bytes_in
+
+    @property
+    def bytes_out(self) -> int:
+        """Bytes that were queued to the client."""
+        return self._session.bytes_out
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that are not answered now."""
+        return self._session.in_flight
+
+    @property
+    def queued(self) -> int:
+        """Bytes that the kernel has not taken yet."""
+        return self._session.carrier.queued
+
+    def send(self, payload: bytes) -> Deferred[None]:
+        """Send one frame; fires when the kernel has taken it."""
+        return self._session.send(payload)
+
+    def drop(self, reason: str) -> None:
+        """End the connection once what was queued before is sent."""
+        self._session.end(reason)
+
+    def forget(self) -> None:
+        """Close what was opened for the handler.  Its session calls this."""
+        if self._pidfd is not None:
+            os.close(self._pidfd)
+            self._pidfd = None
