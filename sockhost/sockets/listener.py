@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.interfaces import (
     IDelayedCall,
@@ -50,6 +51,24 @@ class IListenerReactor(IReactorFDSet, IReactorSocket, IReactorTime):
     """What a listener needs of a reactor."""
 
 
+Adopt = Callable[[Any, socket.socket, IProtocolFactory], object]
+"""
+Makes the transport of an accepted connection, called with the reactor, the
+socket, which it must duplicate, and the factory, which may refuse.
+"""
+
+
+def _by_reactor(
+    reactor: IListenerReactor, accepted: socket.socket, factory: IProtocolFactory
+) -> None:
+    reactor.adoptStreamConnection(
+        accepted.fileno(),
+        socket.AF_UNIX,
+        # Declared as ServerFactory; only buildProtocol is called.
+        factory,  # type: ignore[arg-type]
+    )
+
+
 @implementer(IReadDescriptor)
 class UnixListener:
     """
@@ -71,16 +90,24 @@ class UnixListener:
         bound: BoundSocket,
         factory: IProtocolFactory,
         on_lost: Callable[[Failure], None] | None = None,
+        admit: Callable[[socket.socket], bool] | None = None,
+        adopt: Adopt | None = None,
     ) -> None:
         """
         @param bound: a listening socket; the listener closes it when it stops.
         @param factory: makes a protocol for each client.
         @param on_lost: called once if accepting has ended without L{stop}.
+        @param admit: decides about each client before the factory hears of it;
+            one that it returns C{False} for is closed at once.
+        @param adopt: makes the transport of a client; C{None} for the
+            reactor's own.
         """
         self.bound = bound
         self._reactor = reactor
         self._factory = factory
         self._on_lost = on_lost
+        self._admit = admit
+        self._adopt: Adopt = adopt or _by_reactor
         self._resume: IDelayedCall | None = None
         self._exhausted = False
         self._running = False
@@ -124,7 +151,16 @@ class UnixListener:
             return self._not_accepted(error)
         with accepted:
             accepted.setblocking(False)
-            return self._hand_over(accepted)
+            return not self._admitted(accepted) or self._hand_over(accepted)
+
+    def _admitted(self, accepted: socket.socket) -> bool:
+        if self._admit is None:
+            return True
+        try:
+            return self._admit(accepted)
+        except OSError:
+            self._log.failure("a client of {path} was refused", path=self.bound.path)
+            return False
 
     def _not_accepted(self, error: OSError) -> bool:
         if error.errno in _NOTHING_THERE:
@@ -141,12 +177,7 @@ class UnixListener:
         # The reactor takes a duplicate, so descriptors can run out here too;
         # this client is then lost, as there is no way to give it back.
         try:
-            self._reactor.adoptStreamConnection(
-                accepted.fileno(),
-                socket.AF_UNIX,
-                # Declared as ServerFactory; only buildProtocol is called.
-                self._factory,  # type: ignore[arg-type]
-            )
+            self._adopt(self._reactor, accepted, self._factory)
         except OSError as error:
             if error.errno in _EXHAUSTED:
                 self._pause(error)
