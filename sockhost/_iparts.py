@@ -48,6 +48,25 @@ class ICodec(Interface):
         """
 
 
+class ICodecKind(Interface):
+    """
+    Makes the codecs that C{framing = "NAME"} asks for.  Kinds are found as
+    L{twisted.plugin.IPlugin} providers, so an installed package adds its own
+    by a module in C{twisted/plugins/}.
+    """
+
+    name = Attribute("What C{framing =} says in the configuration (a C{str}).")
+
+    def make(max_frame: int) -> ICodec:
+        """
+        Make the codec of one connection.
+
+        @param max_frame: the greatest length of a message in bytes, with all
+            that the codec puts around it.  What is longer is to be refused as
+            soon as that is known, and no memory is to be taken in advance.
+        """
+
+
 class IClient(Interface):
     """One connected client of a framed socket, as its handler sees it."""
 
@@ -55,9 +74,29 @@ class IClient(Interface):
     pid = Attribute("The client's process id as the kernel tells it, or C{None}.")
     uid = Attribute("The client's effective user id when it connected, or C{None}.")
     gid = Attribute("The client's effective group id when it connected, or C{None}.")
+    groups = Attribute(
+        """
+        The client's supplementary groups when it connected, as a C{tuple} of
+        numbers; empty if the kernel does not tell, and once it is gone.
+        """
+    )
+    pidfd = Attribute(
+        """
+        A file descriptor of the client's process, opened when it is first
+        asked for and closed when C{disconnected} has ended (C{os.dup} what is
+        to live longer).  C{None} if that process has ended, or is not visible
+        from here.
+        """
+    )
     connected_at = Attribute("When it was accepted: seconds since the epoch.")
     connected = Attribute("C{False} once the client is gone or was dropped.")
     data = Attribute("Free for the handler: whatever it keeps for this client.")
+    frames_in = Attribute("How many frames of it the handler was given.")
+    frames_out = Attribute("How many frames were queued to it.")
+    bytes_in = Attribute("How many bytes were read from it.")
+    bytes_out = Attribute("How many bytes were queued to it.")
+    in_flight = Attribute("How many of its requests are not answered now.")
+    queued = Attribute("How many bytes it has not taken yet.")
 
     def send(payload: bytes) -> Deferred[None]:
         """
@@ -110,6 +149,26 @@ class ISocketHandler(Interface):
         A client is gone.  Called exactly once for every client whose
         C{connected} ended without refusing it.  Its unanswered requests were
         cancelled before.
+        """
+
+
+class IBatchHandler(ISocketHandler):
+    """
+    A handler that takes the frames which arrived together at once.  This costs
+    one call for all of them.  Its C{received} is not called, and may be
+    missing.
+    """
+
+    def received_batch(client: IClient, frames: Sequence[bytes]) -> object:
+        """
+        Frames arrived.
+
+        @param frames: at least one payload, and no more than may be in flight.
+        @return: a list with one answer for each frame, in their order, each of
+            them what C{received} may return; or C{None} to answer none of
+            them; or a Deferred or a coroutine of either.  An exception, a
+            failure, or a list of another length drops the client, as with
+            C{received}; none of these frames is answered then.
         """
 
 

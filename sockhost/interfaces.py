@@ -39,9 +39,11 @@ from sockhost._errors import (
     UnitLost,
 )
 from sockhost._iparts import (
+    IBatchHandler,
     IChild,
     IClient,
     ICodec,
+    ICodecKind,
     IRedis,
     ISocketHandler,
     ISpawner,
@@ -66,9 +68,11 @@ __all__ = [
     "FrameError",
     "GoalChanged",
     "HostLocked",
+    "IBatchHandler",
     "IChild",
     "IClient",
     "ICodec",
+    "ICodecKind",
     "IHookedUnit",
     "IHost",
     "ILifecycle",

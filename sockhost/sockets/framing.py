@@ -1,11 +1,14 @@
 # -*- test-case-name: tests.sockets.test_framing -*-
 """
-The codec of framed sockets: cuts a stream into frames and does no I/O.
+Frames with a length of four bytes in front: the codecs cut a stream into
+frames, and do no I/O.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from struct import Struct
+from typing import ClassVar
 
 from attrs import define, field
 from zope.interface import implementer
@@ -19,21 +22,26 @@ from sockhost.sockets.wire import (
     pack,
 )
 
+_NETWORK = Struct("!I")
+
 
 @implementer(ICodec)
 @define
 class Length32Codec:
     """
-    Frames with a 32 bit length in front, in the byte order of the machine.
+    Frames with a 32 bit length in front, in the byte order of the machine,
+    that counts itself.
 
     An incomplete frame is collected as it comes: a header commits no memory
     for what it announces.  Each byte is copied a fixed number of times however
     the stream is cut.
 
-    @ivar max_frame: the greatest length that a header may say; it counts the
-        header's own four bytes.
+    @ivar max_frame: the greatest length of a whole frame, header included.
     """
 
+    _HEADER: ClassVar[Struct] = HEADER
+    # How many bytes of a frame its header does not count.
+    _UNCOUNTED: ClassVar[int] = 0
     max_frame: int = MAX_FRAME
     error: FrameError | None = field(default=None, init=False)
     _held: bytearray = field(factory=bytearray, init=False)
@@ -62,14 +70,18 @@ class Length32Codec:
         """Make the bytes of one frame."""
         return pack(payload, self.max_frame)
 
+    def _refuse(self, length: int) -> FrameError | None:
+        return check_length(length, self.max_frame)
+
     def _split(self, data: bytes) -> list[bytes]:
         frames: list[bytes] = []
-        unpack, largest, end = HEADER.unpack_from, self.max_frame, len(data)
+        unpack, largest, end = self._HEADER.unpack_from, self.max_frame, len(data)
+        uncounted = self._UNCOUNTED
         offset, missing = 0, HEADER_SIZE
         while end - offset >= HEADER_SIZE:
-            (length,) = unpack(data, offset)
+            length = unpack(data, offset)[0] + uncounted
             if not HEADER_SIZE <= length <= largest:
-                self.error = check_length(length, largest)
+                self.error = self._refuse(length)
                 return frames
             stop = offset + length
             if stop > end:
@@ -85,3 +97,21 @@ class Length32Codec:
         self._missing = needed - rest
         if rest:
             self._held += data[offset:]
+
+
+@define
+class Int32Codec(Length32Codec):
+    """
+    Frames with a 32 bit length in front, in network byte order, that does not
+    count itself: the strings of Twisted's C{Int32StringReceiver}.
+    """
+
+    _HEADER: ClassVar[Struct] = _NETWORK
+    _UNCOUNTED: ClassVar[int] = HEADER_SIZE
+
+    def encode(self, payload: bytes) -> bytes:
+        """Make the bytes of one frame."""
+        problem = self._refuse(len(payload) + HEADER_SIZE)
+        if problem is not None:
+            raise problem
+        return _NETWORK.pack(len(payload)) + payload

@@ -49,7 +49,7 @@ def load_handler(spec: str, directory: str | None = None) -> Callable[..., Any]:
     Import the class of a handler, or a function that makes handlers.
 
     @raise SockhostError: as L{load_object}, and if it is a class without
-        C{received}.
+        C{received} and C{received_batch}.
     """
     found = load_object(spec, directory)
     if isinstance(found, type):
@@ -88,7 +88,8 @@ def run_hook(handler: object, name: str, *args: object) -> Deferred[Any]:
 
 
 def _check_handler(spec: str, handler: object) -> None:
-    if not callable(getattr(handler, "received", None)):
+    names = ("received", "received_batch")
+    if not any(callable(getattr(handler, name, None)) for name in names):
         raise SockhostError(f"handler {spec} has no method received(client, frame)")
 
 
