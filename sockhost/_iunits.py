@@ -317,7 +317,7 @@ class IListeningUnit(IUnit):
         """
         Accept nobody any more and remove the socket's file, but let those who
         are connected be.  The first thing that a host does when it stops, to
-        all its units.  L{stop} follows.
+        all its units.  C{stop} follows.
         """
 
 

@@ -2,7 +2,8 @@
 Every interface and every exception of sockhost: the contracts that the rooms
 keep towards each other and that plugins build on.  There is no logic here.
 
-Two rules hold for every method that returns a L{Deferred}:
+Two rules hold for every method that returns a L{Deferred
+<twisted.internet.defer.Deferred>}:
 
     - it never raises synchronously for a reason that can arise at run time;
       such a reason fails the Deferred;

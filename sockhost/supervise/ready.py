@@ -151,9 +151,11 @@ class _Probe(Protocol):
 async def _until_accepted(
     reactor: Any, endpoint: IStreamClientEndpoint, interval: float
 ) -> None:
+    factory = Factory.forProtocol(_Probe)
+    factory.noisy = False
     while True:
         try:
-            probe = await endpoint.connect(Factory.forProtocol(_Probe))
+            probe = await endpoint.connect(factory)
         except ConnectingCancelledError:
             raise CancelledError() from None
         except (ConnectError, DNSLookupError):
