@@ -13,10 +13,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from sockhost.sockets.bound import BoundSocket
+from sockhost.sockets.framing import Length32Codec
 from sockhost.sockets.handler import run_hook
 from sockhost.sockets.limits import Limits
 from sockhost.sockets.listener import IListenerReactor, UnixListener
-from sockhost.sockets.server import FrameServer
+from sockhost.sockets.server import FrameServer, MakeCodec
 
 
 class SocketServing:
@@ -36,9 +37,10 @@ class SocketServing:
         handler: Any,
         limits: Limits | None = None,
         name: str = "socket",
+        codec: MakeCodec = Length32Codec,
     ) -> None:
         self.handler = handler
-        self.server = FrameServer(reactor, handler, limits, name)
+        self.server = FrameServer(reactor, handler, limits, name, codec)
         self._reactor = reactor
         self._name = name
         self._listener: UnixListener | None = None

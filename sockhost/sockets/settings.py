@@ -6,23 +6,39 @@ The keys of a unit of the kind C{socket}.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from attrs import field, fields, frozen
 
 from sockhost.config import between, not_negative, python_name, unix_path
-from sockhost.sockets.limits import Limits
+from sockhost.interfaces import ICodec
+from sockhost.sockets.codecs import DEFAULT, codec_names, find_codec
+from sockhost.sockets.limits import HalfClose, Limits
 from sockhost.sockets.wire import HEADER_SIZE, MAX_FRAME
 
 _OCTAL = re.compile(r"0?[0-7]{3}")
 _MOST = 2**31 - 1
+_MOST_FRAME = 2**32 - 1
 
 
 def _mode(_: object, __: object, value: str) -> None:
     if not _OCTAL.fullmatch(value):
         raise ValueError(
             'expected permissions as octal digits in quotes, such as "0600"'
+        )
+
+
+def _framing(_: object, __: object, value: str) -> None:
+    if find_codec(value) is None:
+        raise ValueError(f"expected one of {', '.join(codec_names())}")
+
+
+def _room_for_a_frame(config: SocketConfig, _: object, value: int) -> None:
+    if value and not config.max_frame <= value:
+        raise ValueError(
+            f"expected at least the {config.max_frame} bytes of max_frame, "
+            "or 0 for no limit"
         )
 
 
@@ -40,13 +56,33 @@ class SocketConfig:
     @ivar owner: the user that the socket file is given to.
     @ivar group: the group that the socket file is given to.
     @ivar backlog: how many clients may wait to be accepted.
-    @ivar max_frame: the greatest length of a frame in bytes, with the four
-        bytes of its header.
+    @ivar framing: how messages are cut out of the stream: C{length32},
+        C{length32be-exclusive}, C{netstring}, C{line}, or what an installed
+        package adds.
+    @ivar max_frame: the greatest length of a frame in bytes, with its header
+        and all else that is not payload.
     @ivar high_water: bytes that may queue towards a client before it is not
         read from any more.
     @ivar max_in_flight: unanswered requests of a client before it is not read
         from any more.
+    @ivar max_in_flight_bytes: bytes of a client's unanswered requests before
+        it is not read from any more.
+    @ivar max_buffered: bytes that all clients together may make a process
+        hold: beginnings of frames, unanswered requests, answers that are not
+        taken.  From three quarters of it, nobody is read from to whom
+        something is owed; at the limit, the client that holds most is
+        dropped.  0 for no limit.
     @ivar max_clients: how many clients a process serves; 0 for no limit.
+    @ivar frame_timeout: seconds that a frame may take from its first byte to
+        its last before the client is dropped; 0 for no limit, as in the other
+        time-outs.  They are looked at now and then: a client may have up to a
+        quarter more.
+    @ivar idle_timeout: seconds that a client may stay without sending, getting
+        or waiting for anything.
+    @ivar stall_timeout: seconds in which a client has to take some of what is
+        queued towards it (at least 256 KiB of a larger frame).
+    @ivar half_close: what becomes of a client that closes its sending side
+        only: C{drop} ends it at once, C{finish} answers its requests before.
     @ivar drain: seconds that unanswered requests get when the unit stops.
     """
 
@@ -58,10 +94,23 @@ class SocketConfig:
     owner: str | None = None
     group: str | None = None
     backlog: int = field(default=128, validator=between(1, _MOST))
-    max_frame: int = field(default=MAX_FRAME, validator=between(HEADER_SIZE, _MOST))
+    framing: str = field(default=DEFAULT, validator=_framing)
+    max_frame: int = field(
+        default=MAX_FRAME, validator=between(HEADER_SIZE, _MOST_FRAME)
+    )
     high_water: int = field(default=256 * 1024, validator=between(1, _MOST))
     max_in_flight: int = field(default=1024, validator=between(1, _MOST))
+    max_in_flight_bytes: int = field(
+        default=16 * 1024 * 1024, validator=between(1, _MOST_FRAME)
+    )
+    max_buffered: int = field(
+        default=256 * 1024 * 1024, validator=[not_negative, _room_for_a_frame]
+    )
     max_clients: int = field(default=0, validator=not_negative)
+    frame_timeout: float = field(default=0.0, validator=not_negative)
+    idle_timeout: float = field(default=0.0, validator=not_negative)
+    stall_timeout: float = field(default=0.0, validator=not_negative)
+    half_close: HalfClose = "drop"
     drain: float = field(default=0.0, validator=not_negative)
 
     @property
@@ -72,15 +121,19 @@ class SocketConfig:
     @property
     def limits(self) -> Limits:
         """What the socket allows its clients."""
-        return Limits(
-            max_frame=self.max_frame,
-            high_water=self.high_water,
-            max_in_flight=self.max_in_flight,
-            max_clients=self.max_clients,
-        )
+        return Limits(**{name: getattr(self, name) for name in _LIMITS})
+
+    @property
+    def codec(self) -> Callable[[int], ICodec]:
+        """Makes the codec of a client, given C{max_frame}."""
+        found = find_codec(self.framing)
+        assert found is not None, "it was there when this was validated"
+        return found
 
 
-LIVE = frozenset({"drain", "high_water", "max_clients", "max_frame", "max_in_flight"})
+_LIMITS = frozenset(each.name for each in fields(Limits))
+
+LIVE = _LIMITS | {"drain"}
 """The keys that can change while the socket is open."""
 
 

@@ -119,7 +119,7 @@ class SocketUnit:
         config = self.config
         handler = make_handler(config.handler, self._host, config.options)
         serving = self._serving = SocketServing(
-            self._host.reactor, handler, config.limits, self.name
+            self._host.reactor, handler, config.limits, self.name, config.codec
         )
         try:
             await serving.prepare()

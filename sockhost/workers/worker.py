@@ -149,7 +149,11 @@ class Worker:
             self._config.handler, self._host, self._config.options
         )
         self._server = FrameServer(
-            self._reactor, self._handler, self._config.limits, self._spec.unit
+            self._reactor,
+            self._handler,
+            self._config.limits,
+            self._spec.unit,
+            self._config.codec,
         )
         await run_hook(self._handler, "startup")
         self._started = True
