@@ -5,11 +5,9 @@ A whole host for tests, with fakes for all that is outside of it.
 
 from __future__ import annotations
 
-import shutil
 import signal
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -27,7 +25,7 @@ from sockhost.config import Config, UnitConfig
 from sockhost.host import Host
 from sockhost.interfaces import INotifier, UnitLost
 from sockhost.status import Event
-from tests.test_host_fakes import FakeReactor, MemoryKind, config
+from tests.test_host_fakes import FakeReactor, MemoryKind, config, temporary
 from tests.test_host_hooks import Lifecycle, install_lifecycle
 
 DONE = UnitLost("it has run", success=True)
@@ -122,9 +120,8 @@ class HostCase(SynchronousTestCase):
     host_table: dict[str, Any] = {}
 
     def setUp(self) -> None:
-        self.directory = Path(self.mktemp()).resolve()
+        self.directory = temporary(self)
         self.run_dir = self.directory / "run"
-        self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
         self.journal: list[str] = []
         self.lifecycle = install_lifecycle(self)
         Lifecycle.calls = self.journal

@@ -6,8 +6,12 @@ hand, configurations of them, and a reactor of a clock and a list of readers.
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
+from unittest import TestCase
 
 from attrs import define, field, frozen
 from twisted.internet.defer import Deferred
@@ -141,6 +145,13 @@ def config(*units: UnitConfig, **more: Any) -> Config:
     }
     path = more.pop("path", "/nowhere/sockhost.toml")
     return Config(path=path, host=HostSettings(**settings), units=units, **more)
+
+
+def temporary(case: TestCase) -> Path:
+    """Make a directory with a short path, for one test."""
+    made = Path(tempfile.mkdtemp(prefix="sk")).resolve()
+    case.addCleanup(shutil.rmtree, made)
+    return made
 
 
 class FakeReactor(Clock):

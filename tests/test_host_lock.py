@@ -8,7 +8,6 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -16,13 +15,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from sockhost import _host_lock
 from sockhost._host_lock import RunDirLock
 from sockhost.interfaces import HostLocked
+from tests.test_host_fakes import temporary
 
 
 class RunDirLockTests(SynchronousTestCase):
     """The pid file of a run directory."""
 
     def setUp(self) -> None:
-        self.path = Path(self.mktemp()).resolve() / "deep" / "sockhost.pid"
+        self.path = temporary(self) / "deep" / "sockhost.pid"
         self.lock = RunDirLock(str(self.path))
         self.addCleanup(self.lock.release)
 
@@ -106,7 +106,7 @@ class RefusedTests(SynchronousTestCase):
     """A lock that another holds, with the kernel's part played by hand."""
 
     def setUp(self) -> None:
-        self.path = Path(self.mktemp()).resolve()
+        self.path = temporary(self) / "sockhost.pid"
         self.path.write_text("17\n")
         self.before = len(os.listdir("/proc/self/fd"))
         self.patch(fcntl, "lockf", self.refuse)

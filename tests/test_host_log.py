@@ -6,7 +6,6 @@ Tests for L{sockhost._host_log}.
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from twisted.logger import ILogObserver, Logger, LogPublisher
@@ -15,13 +14,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from sockhost._host_log import HostLog
+from tests.test_host_fakes import temporary
 
 
 class HostLogTests(SynchronousTestCase):
     """The host's own log file."""
 
     def setUp(self) -> None:
-        self.path = Path(self.mktemp()) / "log" / "host.jsonl"
+        self.path = temporary(self) / "log" / "host.jsonl"
         self.publisher = LogPublisher()
         self.host_log = HostLog(str(self.path), self.publisher)
         self.log = Logger("test", observer=self.publisher)
@@ -74,7 +74,7 @@ class HostLogTests(SynchronousTestCase):
 
     def test_unwritable(self) -> None:
         """A log that cannot be written is no reason for anything to fail."""
-        blocked = Path(self.mktemp())
+        blocked = temporary(self) / "blocked"
         blocked.write_text("a file where the directory should be")
         host_log = HostLog(str(blocked / "host.jsonl"), self.publisher)
         host_log.start()

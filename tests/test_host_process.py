@@ -5,9 +5,7 @@ Tests for L{sockhost._host_process}.
 
 from __future__ import annotations
 
-import shutil
 import signal
-from pathlib import Path
 from typing import Any
 
 from twisted.logger import Logger
@@ -17,7 +15,7 @@ from sockhost import _host_process as process_module
 from sockhost._host_process import HostProcess
 from sockhost._host_signals import Signals
 from tests.test_host_case import FakeReaper
-from tests.test_host_fakes import FakeReactor
+from tests.test_host_fakes import FakeReactor, temporary
 
 
 class HostProcessTests(SynchronousTestCase):
@@ -26,8 +24,7 @@ class HostProcessTests(SynchronousTestCase):
     log = Logger()
 
     def setUp(self) -> None:
-        self.log_dir = Path(self.mktemp()).resolve() / "run" / "log"
-        self.addCleanup(shutil.rmtree, self.log_dir.parent, ignore_errors=True)
+        self.log_dir = temporary(self) / "run" / "log"
         self.reaper = FakeReaper()
         self.patch(process_module, "OrphanReaper", self.reaper)
         self.subreaper: list[bool] = []
@@ -104,9 +101,7 @@ class HostProcessTests(SynchronousTestCase):
 
     def test_no_directory(self) -> None:
         """Where the log directory cannot be made, nothing is taken."""
-        self.log_dir.parent.parent.mkdir(parents=True, exist_ok=True)
         self.log_dir.parent.write_text("a file where the directory should be")
-        self.addCleanup(self.log_dir.parent.unlink)
         with self.assertRaises(OSError):
             self.take(self.make())
         self.assertEqual((self.table, self.subreaper), ({}, []))

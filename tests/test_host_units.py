@@ -5,7 +5,6 @@ Tests for L{sockhost._host_units}.
 
 from __future__ import annotations
 
-import shutil
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -24,7 +23,13 @@ from sockhost.interfaces import (
 from sockhost.keeper import Keeper
 from sockhost.status import Event, Goal, State
 from sockhost.testing.units import MemoryUnitHost
-from tests.test_host_fakes import MemoryConfig, MemoryKind, config, unit_config
+from tests.test_host_fakes import (
+    MemoryConfig,
+    MemoryKind,
+    config,
+    temporary,
+    unit_config,
+)
 
 BAD = Quarantined(
     name="bad", kind="memory", problems=(Problem("a.toml", "unit.bad.x", 1, "no"),)
@@ -35,9 +40,7 @@ class UnitsCase(SynchronousTestCase):
     """Units made by a fake kind."""
 
     def setUp(self) -> None:
-        directory = self.mktemp()
-        self.host = MemoryUnitHost(directory)
-        self.addCleanup(shutil.rmtree, directory)
+        self.host = MemoryUnitHost(str(temporary(self)))
         self.kind = MemoryKind()
         self.clock = Clock()
         self.changes: list[tuple[str, State]] = []

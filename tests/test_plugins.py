@@ -6,10 +6,8 @@ Tests for L{sockhost.plugins}, on packages of plugins that each test writes.
 from __future__ import annotations
 
 import importlib
-import shutil
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from textwrap import dedent
 from types import ModuleType
 
@@ -18,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from sockhost.interfaces import IUnitKind
 from sockhost.plugins import kinds
+from tests.test_host_fakes import temporary
 
 PACKAGE = "sockhost_test_plugins"
 
@@ -50,7 +49,7 @@ class PluginsCase(SynchronousTestCase):
     """A package of plugins."""
 
     def setUp(self) -> None:
-        self.directory = Path(self.mktemp()).resolve()
+        self.directory = temporary(self)
         self.package = ""
         self.begin()
         sys.path.insert(0, str(self.directory))
@@ -68,7 +67,6 @@ class PluginsCase(SynchronousTestCase):
         sys.path.remove(str(self.directory))
         for name in [one for one in sys.modules if one.startswith(PACKAGE)]:
             del sys.modules[name]
-        shutil.rmtree(self.directory)
 
     def write(self, name: str, text: str) -> None:
         """Write a module of the package."""

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import sys
-from pathlib import Path
 from typing import Any
 
 from twisted.application.service import IService
@@ -23,7 +21,7 @@ from sockhost._host_exit import ExitStatus
 from sockhost._host_notify import DaemonPipe
 from sockhost.interfaces import ConfigError, HostLocked
 from sockhost.tap import HostService, Options, Start, makeService
-from tests.test_host_fakes import FakeReactor
+from tests.test_host_fakes import FakeReactor, temporary
 
 
 class TapCase(SynchronousTestCase):
@@ -107,9 +105,7 @@ class MakeServiceTests(TapCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.directory = Path(self.mktemp()).resolve()
-        self.directory.mkdir()
-        self.addCleanup(shutil.rmtree, self.directory)
+        self.directory = temporary(self)
         self.config = self.directory / "sockhost.toml"
 
     def options(self, text: str, *more: str) -> Options:

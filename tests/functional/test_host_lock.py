@@ -15,6 +15,7 @@ from twisted.trial.unittest import TestCase
 
 from sockhost._host_lock import RunDirLock
 from sockhost.interfaces import HostLocked
+from tests.test_host_fakes import temporary
 
 HOLD = """
 import sys
@@ -38,7 +39,7 @@ class TwoProcessesTests(TestCase):
     timeout = 30
 
     def setUp(self) -> None:
-        self.path = Path(self.mktemp()).resolve() / "sockhost.pid"
+        self.path = temporary(self) / "sockhost.pid"
         self.lock = RunDirLock(str(self.path))
         self.addCleanup(self.lock.release)
 
