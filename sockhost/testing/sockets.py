@@ -1,20 +1,58 @@
 # -*- test-case-name: tests.testing.test_sockets -*-
 """
-A framed socket in memory: a handler, a client, and the pump between them.
+A framed socket in memory: a handler, clients, and the pump between them.
 """
 
 from __future__ import annotations
 
+import os
+import struct
 from typing import Any
 
-from attrs import define
+from attrs import define, field
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 from twisted.test.iosim import FakeTransport, IOPump, connect
 
+from sockhost.interfaces import IClient
 from sockhost.sockets.client import FrameClient
+from sockhost.sockets.credentials import PeerCredentials
 from sockhost.sockets.limits import Limits
 from sockhost.sockets.server import FrameServer
+
+_NOBODY = 0xFFFFFFFF
+
+
+def myself() -> PeerCredentials:
+    """The credentials of this process, as a client."""
+    return PeerCredentials(os.getpid(), os.geteuid(), os.getegid())
+
+
+@define
+class _Handle:
+    """The socket of a transport that has none."""
+
+    peer: PeerCredentials
+
+    def getsockopt(self, _level: int, _name: int, _size: int, /) -> bytes:
+        peer = self.peer
+        uid = _NOBODY if peer.uid is None else peer.uid
+        gid = _NOBODY if peer.gid is None else peer.gid
+        return struct.pack("=iII", peer.pid or 0, uid, gid)
+
+
+class _Transport(FakeTransport):
+    """The server's end, which knows its peer as a Unix socket does."""
+
+    def __init__(self, protocol: Protocol, peer: PeerCredentials) -> None:
+        super().__init__(protocol, isServer=True)
+        self._handle = _Handle(peer)
+
+    def getHandle(self) -> _Handle:
+        """What the credentials are asked of."""
+        return self._handle
 
 
 @define(eq=False)
@@ -25,12 +63,16 @@ class ConnectedPair:
     @ivar client: the client's end.
     @ivar server: all that the handler is served by.
     @ivar clock: the server's clock.
+    @ivar peer: the client as its handler sees it; C{None} if the server had
+        taken too many, or closed.
     """
 
     client: FrameClient
     server: FrameServer
     clock: Clock
+    peer: IClient | None
     _pump: IOPump
+    _credentials: PeerCredentials = field(factory=myself)
 
     def request(self, payload: bytes) -> Deferred[bytes]:
         """
@@ -46,14 +88,27 @@ class ConnectedPair:
         """Carry all bytes both ways, until there are no more."""
         self._pump.flush()
 
+    def send_bytes(self, data: bytes) -> None:
+        """Send bytes as they are, such as half a frame."""
+        transport: Any = self.client.transport
+        transport.write(data)
+        self.flush()
+
     def close(self) -> None:
         """Close the connection from the client's side."""
         self.client.close()
         self.flush()
 
+    def another(self) -> ConnectedPair:
+        """Connect one more client to the same server."""
+        return _join(self.server, self.clock, self._credentials)
+
 
 def connected_pair(
-    handler: Any, clock: Clock | None = None, limits: Limits | None = None
+    handler: Any,
+    clock: Clock | None = None,
+    limits: Limits | None = None,
+    peer: PeerCredentials | None = None,
 ) -> ConnectedPair:
     """
     Connect a client to a handler without a socket.
@@ -61,17 +116,33 @@ def connected_pair(
     @param handler: an L{ISocketHandler
         <sockhost.interfaces.ISocketHandler>}, made by the test.  Its C{startup}
         is not called.
+    @param peer: who the client is, for the handler; by default this process.
     """
     clock = clock or Clock()
-    server = FrameServer(clock, handler, limits)
-    protocol = server.buildProtocol(None)  # type: ignore[arg-type]
-    assert protocol is not None, "the server takes no client"
+    return _join(FrameServer(clock, handler, limits), clock, peer or myself())
+
+
+class _TurnedAway(Protocol):
+    """What a client meets whom the server does not take."""
+
+    def connectionMade(self) -> None:
+        assert self.transport is not None
+        self.transport.loseConnection()
+
+
+def _join(server: FrameServer, clock: Clock, peer: PeerCredentials) -> ConnectedPair:
+    nowhere: Any = IAddress(None, None)
+    before = set(map(id, server.clients))
+    taken = server.buildProtocol(nowhere)
+    protocol: Protocol = taken or _TurnedAway()
     client = FrameClient()
     pump = connect(
         protocol,
-        FakeTransport(protocol, isServer=True),
+        _Transport(protocol, peer),
         client,
         FakeTransport(client, isServer=False),
     )
-    pump.flush()
-    return ConnectedPair(client, server, clock, pump)
+    new = [each for each in server.clients if id(each) not in before]
+    pair = ConnectedPair(client, server, clock, new[0] if new else None, pump, peer)
+    pair.flush()
+    return pair

@@ -40,7 +40,7 @@ class MemoryUnit:
         self.takes_reload: bool | Exception = False
         self.config: object = None
         self._starting: Deferred[None] | None = None
-        self._stopping: Deferred[UnitLost | None] | None = None
+        self._stopping: list[Deferred[UnitLost | None]] = []
         self._lost: Callable[[Failure], None] | None = None
 
     # -- IUnit --------------------------------------------------------------
@@ -53,11 +53,12 @@ class MemoryUnit:
 
     def stop(self) -> Deferred[UnitLost | None]:
         self.calls.append("stop")
-        self._stopping = Deferred()
+        stopping: Deferred[UnitLost | None] = Deferred()
+        self._stopping.append(stopping)
         starting, self._starting = self._starting, None
         if starting is not None:
             starting.errback(CancelledError())
-        return self._stopping
+        return stopping
 
     def abort(self) -> None:
         self.calls.append("abort")
@@ -95,16 +96,19 @@ class MemoryUnit:
         self._lost(Failure(error))
 
     def stopped(self, how: UnitLost | None = None) -> None:
-        """Fire the Deferred of the C{stop} under way."""
-        assert self._stopping is not None, "no stop is under way"
-        stopping, self._stopping = self._stopping, None
-        stopping.callback(how)
+        """Fire the Deferreds of the C{stop}s under way."""
+        for stopping in self._take_stopping():
+            stopping.callback(how)
 
     def fail_stop(self, error: Exception) -> None:
-        """Fail the Deferred of the C{stop} under way."""
-        assert self._stopping is not None, "no stop is under way"
-        stopping, self._stopping = self._stopping, None
-        stopping.errback(error)
+        """Fail the Deferreds of the C{stop}s under way."""
+        for stopping in self._take_stopping():
+            stopping.errback(error)
+
+    def _take_stopping(self) -> list[Deferred[UnitLost | None]]:
+        assert self._stopping, "no stop is under way"
+        stopping, self._stopping = self._stopping, []
+        return stopping
 
 
 @implementer(IUnitHost)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import TestCase
 
+from sockhost.interfaces import IUsableUnit
 from sockhost.redis.unit import RedisConfig, RedisKind, RedisUnit
 from sockhost.testing.contracts import (
     UnitFixture,
@@ -31,11 +32,13 @@ def fixture(case: TestCase) -> UnitFixture:
         ready=lambda: wires.append(server.greet()),
         stopped=lambda: reactor.advance(0),
         lose=lambda: wires[-1].lose(),
+        spoil=lambda: None,
+        fail=lambda: server.refuse(ConnectionRefusedError("nobody there")),
         clock=reactor,
     )
 
 
-RedisUnitContractTests = unit_contract_tests(fixture)
+RedisUnitContractTests = unit_contract_tests(fixture, IUsableUnit)
 RedisKindContractTests = kind_contract_tests(
     RedisKind(), {"url": URL, "timeout": 2}, lambda case: MemoryUnitHost(case.mktemp())
 )
