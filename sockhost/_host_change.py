@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from attrs import define
+from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from sockhost._host_units import Units
 from sockhost.config import Changes, Config, UnitConfig, changes
 from sockhost.interfaces import GoalChanged, SockhostError, UnitFailed
+from sockhost.status import State
 
 
 @define(eq=False)
@@ -28,6 +30,7 @@ class Change:
     old: Config
     new: Config
     asked_by: str
+    _mended: set[str] = field(factory=set, init=False)
     log = Logger()
 
     async def apply(self) -> Mapping[str, Sequence[str]]:
@@ -43,6 +46,7 @@ class Change:
             self._add(name)
         for name in found.changed:
             self._change(name)
+        self._reorder()
         self._start(found)
         return {
             "added": list(found.added),
@@ -56,6 +60,8 @@ class Change:
             await self.units.stop(name, self.asked_by)
         except (UnitFailed, GoalChanged) as error:
             self.log.error("{unit} is removed all the same: {e}", unit=name, e=error)
+        if self.units.ending:
+            raise SockhostError("the host is shutting down")
         self.units.remove(name)
 
     def _reorder(self) -> None:
@@ -76,9 +82,13 @@ class Change:
         self.units.configs[name] = unit
         keeper = self.units.keepers[name]
         keeper.describe(unit)
-        if before is not None and _same_unit(before, unit):
+        keeper.kind = unit.kind
+        mended = keeper.state is State.QUARANTINED
+        # One that is mended is started in its turn, with those that are added.
+        if mended or (before is not None and before.enabled and not unit.enabled):
+            self._stop(name)
+        if before is not None and not mended and _same_unit(before, unit):
             keeper.take_policy(unit.policy)
-            self._enable(before, unit)
             return
         self.log.info("{unit} has a new configuration", unit=name)
         reloading = keeper.reload(
@@ -89,23 +99,16 @@ class Change:
             in_place=before is not None and _may_reload(before, unit),
         )
         reloading.addCallback(self._renew_users, name)
-        reloading.addErrback(
-            lambda failure: self.log.failure(
-                "{unit} did not take its new configuration", failure, unit=name
-            )
-        )
-        self._enable(before, unit)
+        if mended:
+            self._mended.add(name)
+        reloading.addErrback(self._tell_changed, name)
 
-    def _enable(self, before: UnitConfig | None, after: UnitConfig) -> None:
-        was = before is not None and before.enabled
-        if was and not after.enabled:
-            stopping = Deferred.fromCoroutine(
-                self.units.stop(after.name, self.asked_by)
-            )
-            stopping.addErrback(self._tell, after.name)
+    def _stop(self, name: str) -> None:
+        stopping = Deferred.fromCoroutine(self.units.stop(name, self.asked_by))
+        stopping.addErrback(self._tell, name)
 
     def _start(self, found: Changes) -> None:
-        fresh = set(found.added)
+        fresh = {*found.added, *self._mended}
         for name in found.changed:
             before, after = self.old.unit(name), self.new.unit(name)
             if after is not None and (before is None or not before.enabled):
@@ -113,15 +116,20 @@ class Change:
         self.units.order.want(n for n in fresh if self._wanted(n).enabled)
 
     def _renew_users(self, in_place: bool, name: str) -> None:
-        # Their handlers hold the client of a unit that is no more.
-        if in_place:
-            return
-        for user in self.units.users_of(name):
-            restarting = self.units.keepers[user].restart(self.asked_by)
-            restarting.addErrback(self._tell, user)
+        if not in_place:
+            self.units.renew_users(name, self.asked_by)
 
-    def _tell(self, failure: object, name: str) -> None:
-        self.log.warn("{unit}: {error}", unit=name, error=failure)
+    def _tell_changed(self, failure: Failure, name: str) -> None:
+        if failure.check(UnitFailed, GoalChanged):
+            self._tell(failure, name)
+        else:
+            self.log.failure(
+                "{unit} did not take its new configuration", failure, unit=name
+            )
+
+    def _tell(self, failure: Failure, name: str) -> None:
+        reason = failure.getErrorMessage()
+        self.log.warn("{unit}: {reason}", unit=name, reason=reason)
 
     def _wanted(self, name: str) -> UnitConfig:
         unit = self.new.unit(name)

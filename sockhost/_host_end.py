@@ -50,12 +50,19 @@ def verdict(settings: HostSettings, units: Units) -> tuple[ExitStatus, str] | No
     C{exit_when_done}.  Only of use once the host is ready.
     """
     if settings.wait_for:
-        return _judge({name: units.keepers[name].state for name in settings.wait_for})
-    if settings.exit_when_done:
-        waiting = [n for n in units.keepers if units.order.waits(n)]
-        if not waiting:
-            return _judge({n: k.state for n, k in units.keepers.items()})
-    return None
+        names = [name for name in settings.wait_for if name in units.keepers]
+    elif settings.exit_when_done:
+        names = list(units.keepers)
+    else:
+        return None
+    return _judge({name: _outlook(units, name) for name in names})
+
+
+def _outlook(units: Units, name: str) -> State:
+    if not units.order.waits(name):
+        return units.keepers[name].state
+    # What it requires is on its way, or was given up on.
+    return State.FAILED if units.order.decided(name) else State.STARTING
 
 
 def _judge(states: dict[str, State]) -> tuple[ExitStatus, str] | None:

@@ -6,10 +6,14 @@ rotated like the logs of the units.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
+
 from attrs import define, field
 from twisted.logger import (
     ILogObserver,
     LogEvent,
+    Logger,
     LogPublisher,
     eventAsJSON,
     globalLogPublisher,
@@ -17,6 +21,7 @@ from twisted.logger import (
 from zope.interface import implementer
 
 from sockhost.processes.output import OutputLog
+from sockhost.status import UnitStatus
 
 
 @implementer(ILogObserver)
@@ -51,3 +56,20 @@ class HostLog:
         """Write no more events."""
         self._publisher.removeObserver(self)
         self._output.close()
+
+
+def announce(log: Logger, units: Iterable[UnitStatus], run_dir: str) -> None:
+    """Say on the terminal what is up, where to connect, and how to steer it."""
+    for status in units:
+        where = status.details.get("path") or status.details.get("url") or ""
+        log.info(
+            "{unit} is {state}{where}{reason}",
+            unit=status.name,
+            state=status.state.value,
+            where=f" at {where}" if where else "",
+            reason=f": {status.reason}" if status.reason else "",
+        )
+    log.info(
+        "ready; steer it with: sockhost --run-dir {run_dir} status",
+        run_dir=os.path.relpath(run_dir),
+    )

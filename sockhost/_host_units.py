@@ -6,6 +6,7 @@ what each of them may know of the host.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sockhost._host_order import StartOrder, stop_in_reverse
@@ -28,7 +30,10 @@ from sockhost.interfaces import (
     UnitFailed,
 )
 from sockhost.keeper import Keeper
-from sockhost.status import Event, UnitStatus
+from sockhost.status import Event, Goal, State, UnitStatus
+
+_RUNNING = (State.STARTING, State.UP)
+_THERE = (State.UP, State.DONE)
 
 
 @implementer(IUnitHost)
@@ -85,6 +90,8 @@ class Units:
     @ivar configs: the configurations of the good units, by name, each after
         those that it depends on.
     @ivar keepers: by name; those of quarantined units last.
+    @ivar ending: set when all are being stopped, so that nothing may be
+        started any more.
     """
 
     host: IUnitHost
@@ -94,6 +101,7 @@ class Units:
     configs: dict[str, UnitConfig] = field(factory=dict)
     keepers: dict[str, Keeper] = field(factory=dict)
     order: StartOrder = field(init=False)
+    ending: bool = field(default=False, init=False)
     _hurry: bool = field(default=False, init=False)
     log = Logger()
 
@@ -210,9 +218,7 @@ class Units:
     async def start(self, name: str) -> None:
         """Start a unit, after what it requires.  Fails as L{Keeper.start} does."""
         keeper = self.keeper(name)
-        for needed in self.order.closure([name]):
-            if needed != name:
-                await self.start(needed)
+        await self._start_needed(name)
         self.order.forget(name)
         await keeper.start()
 
@@ -225,11 +231,17 @@ class Units:
     async def restart(self, name: str, asked_by: str) -> None:
         """Restart a unit.  Fails as L{Keeper.restart} does."""
         keeper = self.keeper(name)
-        for needed in self.order.closure([name]):
-            if needed != name:
-                await self.start(needed)
+        await self._start_needed(name)
         self.order.forget(name)
         await keeper.restart(asked_by)
+
+    async def _start_needed(self, name: str) -> None:
+        for needed in self.order.closure([name]):
+            if needed == name or self.keeper(needed).state in _THERE:
+                continue
+            await self.start(needed)
+            if self.ending:
+                raise GoalChanged(f"{name} was told to stop")
 
     async def reload(self, name: str, asked_by: str) -> bool:
         """Give a unit its configuration again.  Fails as L{Keeper.reload} does."""
@@ -237,9 +249,26 @@ class Units:
         config = self.configs.get(name)
         if config is None:
             raise UnitFailed(f"{name}: {keeper.reason}")
-        return await keeper.reload(
+        in_place = await keeper.reload(
             config.own, lambda: self.make(config), config.policy, asked_by
         )
+        if not in_place:
+            self.renew_users(name, asked_by)
+        return in_place
+
+    def renew_users(self, name: str, asked_by: str) -> None:
+        """
+        Restart those that run and whose handlers hold the client of a unit
+        that is no more.
+        """
+        for user in self.users_of(name):
+            keeper = self.keepers[user]
+            if keeper.goal is Goal.UP and keeper.state in _RUNNING and not self.ending:
+                keeper.restart(asked_by).addErrback(self._tell, user)
+
+    def _tell(self, failure: Failure, name: str) -> None:
+        reason = failure.getErrorMessage()
+        self.log.warn("{unit}: {reason}", unit=name, reason=reason)
 
     def unlisten(self) -> None:
         """Have all units accept nobody any more."""
@@ -256,6 +285,7 @@ class Units:
 
         @return: fires when all are down, or could not be stopped.
         """
+        self.ending = True
         for name in self.keepers:
             self.order.forget(name)
         names = [*(n for n in self.keepers if n not in self.configs), *self.configs]
@@ -287,3 +317,16 @@ class Units:
         for name, keeper in list(self.keepers.items()):
             if interface.providedBy(keeper.unit):
                 yield name, keeper.unit
+
+
+def state_event(keeper: Keeper) -> Event:
+    """Make the event that tells how a unit is now."""
+    status = keeper.status()
+    fields = {
+        "goal": status.goal.value,
+        "state": status.state.value,
+        "reason": status.reason,
+        "next_try": status.next_try,
+        "restarts": status.restarts,
+    }
+    return Event(at=time.time(), event="state", unit=keeper.name, fields=fields)

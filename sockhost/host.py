@@ -14,7 +14,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from attrs import evolve
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -25,10 +27,11 @@ from sockhost._host_end import End, verdict
 from sockhost._host_exit import ExitStatus
 from sockhost._host_hooks import HostHooks
 from sockhost._host_lock import RunDirLock
+from sockhost._host_log import announce
 from sockhost._host_once import Coalesced
 from sockhost._host_process import HostProcess
 from sockhost._host_signals import Signals, host_handlers
-from sockhost._host_units import Units
+from sockhost._host_units import Units, state_event
 from sockhost.config import Config
 from sockhost.control.server import ControlServer
 from sockhost.interfaces import (
@@ -85,7 +88,9 @@ class Host:
         self._locked = False
         self._notifiers = Notifiers()
         self._units = Units(self, kinds, reactor, self._unit_changed)
-        self._undecided: set[str] = set()
+        self._undecided: set[str] | None = None
+        self._looking: IDelayedCall | None = None
+        self._startup_over: Deferred[None] = Deferred()
         self._end = End()
         self._hooks = HostHooks(config.host.lifecycle, self.config_dir)
         self._control = ControlServer(self, reactor, config.host.control)
@@ -108,11 +113,17 @@ class Host:
         Live.  The lock is taken if L{acquire} was not called.
 
         @return: fires with the exit status when nothing of the host is left.
-            Never fails.  Cancelling it is like L{shutdown}.
+            Fails only when it is cancelled, which is like L{shutdown}, but at
+            once: whoever cancels it does not hear of the end.
         """
-        living = Deferred.fromCoroutine(self._live())
         result: Deferred[ExitStatus] = Deferred(lambda _: self.shutdown("cancelled"))
-        living.addErrback(self._died).chainDeferred(result)
+
+        def end(status: ExitStatus) -> None:
+            if not result.called:
+                result.callback(status)
+
+        living = Deferred.fromCoroutine(self._live())
+        living.addErrback(self._died).addCallback(end)
         return result
 
     async def _live(self) -> ExitStatus:
@@ -138,6 +149,7 @@ class Host:
                 await self._start()
             except (StartupFailed, CancelledError) as error:
                 self._fail_start(error)
+            self._startup_over.callback(None)
             status = await self._end.when
             await self._stop()
             return status
@@ -155,8 +167,12 @@ class Host:
         self._reconfigure_by_signal("SIGHUP")
 
     def _reconfigure_by_signal(self, name: str) -> None:
-        # A failure was logged where it arose, and there is nobody to tell.
-        self.reconfigure(name).addErrback(lambda _: None)
+        self.reconfigure(name).addErrback(self._blame_signal, name)
+
+    def _blame_signal(self, failure: Any, name: str) -> None:
+        # What is wrong with the configuration was logged where it was found.
+        if not failure.check(SockhostError):
+            self.log.failure("{signal} met a defect", failure, signal=name)
 
     # -- start --------------------------------------------------------------
 
@@ -172,7 +188,7 @@ class Host:
         if self._end.status is not None:
             return
         wanted = self._units.start_enabled()
-        self._undecided = {n for n in wanted if not self._units.order.decided(n)}
+        self._undecided = set(wanted)
         self._look()
 
     def _fail_start(self, error: BaseException) -> None:
@@ -181,21 +197,17 @@ class Host:
             self._around.failed(str(error))
 
     def _unit_changed(self, keeper: Keeper) -> None:
-        status = keeper.status()
-        fields = {
-            "goal": status.goal.value,
-            "state": status.state.value,
-            "reason": status.reason,
-            "next_try": status.next_try,
-            "restarts": status.restarts,
-        }
-        self.publish(
-            Event(at=time.time(), event="state", unit=keeper.name, fields=fields)
-        )
-        self.reactor.callLater(0, self._look)
+        self.publish(state_event(keeper))
+        if self._looking is None and self._end.status is None:
+            self._looking = self.reactor.callLater(0, self._look_later)
+
+    def _look_later(self) -> None:
+        self._looking = None
+        self._look()
 
     def _look(self) -> None:
-        if self._end.status is not None:
+        # Before the units are started, nothing is decided.
+        if self._end.status is not None or self._undecided is None:
             return
         decided = self._units.order.decided
         self._undecided = {
@@ -212,29 +224,15 @@ class Host:
         self.phase = Phase.READY
         self._around.ready()
         self.publish(Event(at=time.time(), event="ready"))
-        self._announce()
-        self._hooks.wait(self._finish)
+        announce(self.log, self._units.status(), self.run_dir)
         self._around.watch(
             self.reactor,
             lambda: self._finish(
                 ExitStatus.WATCHED_PID_GONE, "the watched process is gone"
             ),
         )
-
-    def _announce(self) -> None:
-        for status in self._units.status():
-            where = status.details.get("path") or status.details.get("url") or ""
-            self.log.info(
-                "{unit} is {state}{where}{reason}",
-                unit=status.name,
-                state=status.state.value,
-                where=f" at {where}" if where else "",
-                reason=f": {status.reason}" if status.reason else "",
-            )
-        self.log.info(
-            "ready; steer it with: sockhost --run-dir {run_dir} status",
-            run_dir=os.path.relpath(self.run_dir),
-        )
+        if self._end.status is None:
+            self._hooks.wait(self._finish)
 
     # -- stop ---------------------------------------------------------------
 
@@ -242,6 +240,9 @@ class Host:
         if self._end.come(status, reason):
             self.log.info("shutting down: {reason}", reason=reason)
             self._hooks.cancel()
+            if self._looking is not None:
+                self._looking.cancel()
+                self._looking = None
 
     async def _stop(self) -> None:
         self.phase = Phase.STOPPING
@@ -357,10 +358,15 @@ class Host:
     # -- reconfigure --------------------------------------------------------
 
     async def _reconfigure(self, asked_by: str) -> Mapping[str, Sequence[str]]:
+        # Units of a new configuration are not started before the hook has ended.
+        if not self._startup_over.called:
+            await self._startup_over
         if self._end.status is not None:
             raise SockhostError("the host is shutting down")
         self.log.info("{who} has the configuration read again", who=asked_by)
-        self._around.systemd.reloading()
+        tells = self.phase is Phase.READY
+        if tells:
+            self._around.systemd.reloading()
         try:
             new = self._read_again()
             found = await Change(self._units, self._config, new, asked_by).apply()
@@ -368,9 +374,10 @@ class Host:
             self.log.error("nothing is changed: {reason}", reason=str(error))
             raise
         finally:
-            self._around.systemd.ready()
+            if tells and self.phase is Phase.READY:
+                self._around.systemd.ready()
         self._warn_of_fixed(new)
-        self._config = new
+        self._config = evolve(new, host=self._config.host)
         self.publish(Event(at=time.time(), event="reconfigured", fields=found))
         await self._hooks.reconfigure()
         self._run_unit_hooks("reconfigure")

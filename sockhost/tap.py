@@ -84,6 +84,15 @@ def _number(least: int, what: str) -> Callable[[str], int]:
     return coerce
 
 
+def _open_descriptor(text: str) -> int:
+    number = _number(0, "the number of a descriptor")(text)
+    try:
+        os.fstat(number)
+    except OSError:
+        raise ValueError(f"descriptor {number} is not open") from None
+    return number
+
+
 class Options(UsageOptions):
     """
     The command line of C{twistd sockhost}.
@@ -104,7 +113,7 @@ class Options(UsageOptions):
             None,
             None,
             "A descriptor that gets 4 zero bytes when all is ready.",
-            _number(0, "the number of a descriptor"),
+            _open_descriptor,
         ],
         [
             "watch-pid",
@@ -172,6 +181,7 @@ class HostService(Service):
         self._reactor = reactor
         self._twistd = twistd
         self._host: Host | None = None
+        self._stopping = False
         self._ended: Deferred[None] = Deferred()
 
     def startService(self) -> None:
@@ -185,6 +195,9 @@ class HostService(Service):
         except HostLocked as error:
             parent.failed(str(error))
             _leave(ExitStatus.LOCKED, str(error))
+        except OSError as error:
+            parent.failed(str(error))
+            _leave(ExitStatus.STARTUP_FAILED, f"no lock: {error}")
         self._reactor.callWhenRunning(self._live)
 
     def stopService(self) -> Deferred[None] | None:
@@ -192,6 +205,7 @@ class HostService(Service):
         super().stopService()
         if self._host is None or self.status is not None:
             return None
+        self._stopping = True
         self._host.shutdown("the reactor stops")
         return self._ended
 
@@ -203,7 +217,7 @@ class HostService(Service):
         self.status = status
         leave_with(status)
         self._ended.callback(None)
-        if self._reactor.running:
+        if not self._stopping:
             self._reactor.stop()
 
 
@@ -253,6 +267,8 @@ def main(
             host.acquire()
         except HostLocked as error:
             _leave(ExitStatus.LOCKED, str(error))
+        except OSError as error:
+            _leave(ExitStatus.STARTUP_FAILED, f"no lock: {error}")
         raise SystemExit(int(await host.run()))
 
     react(live)

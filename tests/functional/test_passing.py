@@ -84,7 +84,7 @@ class PassingTests(TestCase):
     @property
     def transport(self) -> PassingTransport:
         """What was made."""
-        made = self.protocol.transport
+        made: object = self.protocol.transport
         assert isinstance(made, PassingTransport)
         return made
 
