@@ -11,8 +11,14 @@ from typing import Any
 
 from attrs import define, field, frozen
 from twisted.application.service import IService, IServiceMaker
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.defer import (
+    CancelledError,
+    Deferred,
+    maybeDeferred,
+    succeed,
+)
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 from twisted.plugin import IPlugin, getPlugins
 from twisted.python.failure import Failure
 from twisted.python.usage import UsageError
@@ -103,6 +109,8 @@ class TapUnit:
     bear a second one.
     """
 
+    _log = Logger()
+
     def __init__(
         self,
         name: str,
@@ -117,10 +125,21 @@ class TapUnit:
         self._build = build
         self._next: IService | None = first
         self._service: IService | None = None
+        self._starting: Deferred[None] | None = None
         self._giving_up: Deferred[Any] | None = None
+        # Who waits for the end of the service that is being stopped.
+        self._ending: list[Deferred[None]] = []
 
     def start(self, lost: Callable[[Failure], None]) -> Deferred[None]:
-        return Deferred.fromCoroutine(self._start())
+        self._starting = Deferred.fromCoroutine(self._start())
+        return self._starting
+
+    def stop(self) -> Deferred[UnitLost | None]:
+        return Deferred.fromCoroutine(self._stop())
+
+    def abort(self) -> None:
+        if self._giving_up is not None:
+            self._giving_up.cancel()
 
     async def _start(self) -> None:
         service, self._next = self._next or self._build(), None
@@ -128,38 +147,55 @@ class TapUnit:
         try:
             await maybeDeferred(service.privilegedStartService)
             await maybeDeferred(service.startService)
-        except BaseException:
-            # Some of a collection may run.  The error that counts is the first.
-            self._service = None
-            await self._end(service, quiet=True)
+        except CancelledError:
+            # By a stop, which goes on from here.
             raise
+        except Exception:
+            failure = Failure()
+            await self._end().addErrback(self._blame)
+            failure.raiseException()
+        finally:
+            self._starting = None
 
-    def stop(self) -> Deferred[UnitLost | None]:
+    async def _stop(self) -> None:
+        if self._starting is not None:
+            self._starting.cancel()
+        await self._end()
+
+    def _end(self) -> Deferred[None]:
+        waiter: Deferred[None] = Deferred()
+        self._ending.append(waiter)
+        if len(self._ending) == 1:
+            Deferred.fromCoroutine(self._stop_service()).addBoth(self._ended)
+        return waiter
+
+    async def _stop_service(self) -> None:
         service, self._service = self._service, None
         if service is None:
-            return succeed(None)
-        return Deferred.fromCoroutine(self._end(service))
-
-    async def _end(self, service: IService, quiet: bool = False) -> None:
+            return
         stopping = maybeDeferred(service.stopService)
         self._giving_up = stopping
         stopping.addTimeout(self._config.grace, self._clock, self._too_late)
         try:
             await stopping
-        except Exception:
-            if not quiet:
-                raise
+        except CancelledError:
+            raise UnitFailed(f"the service of {self._name} has not stopped") from None
         finally:
             self._giving_up = None
+
+    def _ended(self, result: Failure | None) -> None:
+        waiting, self._ending = self._ending, []
+        for waiter in waiting:
+            waiter.callback(result)
+
+    def _blame(self, failure: Failure) -> None:
+        # Some of a collection may run.  The error that counts is the first.
+        self._log.failure("{unit} did not stop", failure, unit=self._name)
 
     def _too_late(self, _result: object, _timeout: float) -> None:
         raise UnitFailed(
             f"the service of {self._name} did not stop in {self._config.grace:g} s"
         )
-
-    def abort(self) -> None:
-        if self._giving_up is not None:
-            self._giving_up.cancel()
 
     def reload(self, config: TapConfig) -> Deferred[bool]:
         return succeed(config == self._config)

@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import define, field
 from twisted.application.service import IServiceMaker, Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.python.usage import Options, UsageError
@@ -184,6 +184,31 @@ class UnitTests(TapCase):
         unit.abort()
         self.failureResultOf(stopping)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_stop_while_starting(self) -> None:
+        """A start that a stop has overtaken does not succeed any more."""
+        unit = self.make()
+        service = self.maker.made[0]
+        service.starting = Deferred()
+        starting = unit.start(self.lost.append)
+        stopping = unit.stop()
+        self.failureResultOf(starting, CancelledError)
+        self.assertNoResult(stopping)
+        service.stopping.callback(None)
+        self.assertIsNone(self.successResultOf(stopping))
+        self.assertEqual(service.calls, ["privileged", "start", "stop"])
+
+    def test_stop_twice(self) -> None:
+        """A second stop ends when the service has stopped, not before."""
+        unit = self.make()
+        self.successResultOf(unit.start(self.lost.append))
+        both = [unit.stop(), unit.stop()]
+        for each in both:
+            self.assertNoResult(each)
+        self.maker.made[0].stopping.callback(None)
+        for each in both:
+            self.assertIsNone(self.successResultOf(each))
+        self.assertEqual(self.maker.made[0].calls.count("stop"), 1)
 
     def test_start_again(self) -> None:
         """Each start is that of a new service."""
