@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from attrs import define, evolve, field
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from sockhost.config import UnitConfig
 from sockhost.interfaces import (
     IHost,
     INotifier,
@@ -81,13 +83,16 @@ class FakeHost:
 
     def publish(self, event: Event) -> None:
         for notifier in tuple(self.notifiers):
-            notifier.notify(event)
+            with suppress(Exception):
+                notifier.notify(event)
 
     def child_kind(self, name: str) -> IUnitKind:
         raise SockhostError(f"there is no kind {name}")
 
     def unit_config(self, name: str) -> Any:
-        raise NoSuchUnit(name)
+        self._known(name)
+        kind = self.units[name].kind
+        return UnitConfig(name=name, kind=kind, own=None, table={})
 
     def status(self) -> HostStatus:
         return HostStatus(
@@ -153,6 +158,8 @@ class FakeHost:
             raise NoSuchUnit(name, tuple(self.units))
 
     def _asked(self, verb: str, name: str | None, asked_by: str) -> Deferred[Any]:
+        if name is not None and name not in self.units:
+            return fail(NoSuchUnit(name, tuple(self.units)))
         call = Call(verb, name, asked_by)
         self.calls.append(call)
         if verb in self.at_once:

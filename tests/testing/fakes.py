@@ -112,7 +112,7 @@ class HandService(Service):
 
     def stopService(self) -> Any:
         super().stopService()
-        self.stopping.append(Deferred())
+        self.stopping.append(Deferred(lambda hurried: hurried.callback(None)))
         return self.stopping[-1]
 
 

@@ -1,0 +1,460 @@
+"""
+Every implementation in the project that works in memory keeps its contracts;
+tests.functional.test_contracts has those that need the system.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+from attrs import evolve
+from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock
+from twisted.python.failure import Failure
+from twisted.trial.unittest import TestCase
+
+from examples.quickstart.quickstart import KeyValue
+from sockhost.host.units import UnitView
+from sockhost.interfaces import (
+    IHookedUnit,
+    IListeningUnit,
+    ILoggingUnit,
+    IUnitHost,
+    IUsableUnit,
+    UnitLost,
+)
+from sockhost.plugins import kinds
+from sockhost.processes.spec import ChildSpec
+from sockhost.sockets import unit as socket_module
+from sockhost.sockets.framing import Length32Codec
+from sockhost.sockets.settings import SocketConfig
+from sockhost.sockets.unit import SocketUnit
+from sockhost.sockets.wire import MAX_FRAME
+from sockhost.supervise.cron import CronConfig, CronKind
+from sockhost.supervise.events import CommandNotifier, LogNotifier
+from sockhost.supervise.process import ProcessConfig, ProcessKind
+from sockhost.supervise.ready import Ready
+from sockhost.supervise.tap import TapConfig, TapKind
+from sockhost.testing.contracts import (
+    ClientFixture,
+    HostFixture,
+    RedisFixture,
+    SpawnerFixture,
+    UnitFixture,
+    client_contract_tests,
+    codec_contract_tests,
+    handler_contract_tests,
+    host_contract_tests,
+    kind_contract_tests,
+    lifecycle_contract_tests,
+    notifier_contract_tests,
+    redis_contract_tests,
+    spawner_contract_tests,
+    unit_contract_tests,
+    unit_host_contract_tests,
+)
+from sockhost.testing.contracts.spawners import CODE, OUTPUT
+from sockhost.testing.processes import MemoryChild, MemorySpawner
+from sockhost.testing.sockets import connected_pair
+from sockhost.testing.units import MemoryUnit, MemoryUnitHost
+from tests.control.fakes import FakeHost
+from tests.sockets.fakes import Hooked, Scripted
+from tests.testing.fakes import HandMaker, MemoryRedis, RichUnit
+from tests.workers.hosts import socket_unit
+
+# -- units ------------------------------------------------------------------
+
+
+def hands(unit: MemoryUnit) -> dict[str, Any]:
+    """The hands of a unit in memory."""
+    return {
+        "unit": unit,
+        "config": object(),
+        "others": [object()],
+        "ready": unit.ready,
+        "stopped": unit.stopped,
+        "lose": lambda: unit.lose(UnitLost("killed")),
+        "spoil": lambda: None,
+        "fail": lambda: unit.fail(OSError("no")),
+        "clock": Clock(),
+    }
+
+
+def memory_unit(_: TestCase) -> UnitFixture:
+    """A unit that is nothing besides."""
+    return UnitFixture(**hands(MemoryUnit()))
+
+
+def rich_unit(case: TestCase) -> UnitFixture:
+    """A unit that is everything."""
+    unit = RichUnit(case.mktemp())
+
+    def spoil_hooks() -> None:
+        unit.broken = True
+
+    return UnitFixture(
+        **hands(unit),
+        reachable=lambda: unit.reachable,
+        hooks=lambda: unit.hooks,
+        spoil_hooks=spoil_hooks,
+        log=unit.log,
+        write=unit.write,
+    )
+
+
+class Bound:
+    """A bound socket of which the test sees what is left."""
+
+    path = "kv.sock"
+
+    def __init__(self, traces: set[str]) -> None:
+        self.traces = traces
+        traces |= {"file", "descriptor"}
+
+    def fileno(self) -> int:
+        """A descriptor."""
+        return 7
+
+    def unlink(self) -> bool:
+        """Remove the file."""
+        self.traces.discard("file")
+        return True
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        self.traces.discard("descriptor")
+
+
+class FullyHooked(Hooked):
+    """A handler with every hook that is called again and again."""
+
+    def reopen_logs(self) -> object:
+        """Note it."""
+        return self._hook("reopen_logs")
+
+
+made: list[Hooked] = []
+
+
+def make_hooked(host: object, **options: object) -> Hooked:
+    """Make a handler that the test can turn."""
+    made.append(FullyHooked())
+    return made[-1]
+
+
+def socket_in_memory(case: TestCase) -> UnitFixture:
+    """A socket that is bound to nothing."""
+    made.clear()
+    reactor = cast(Any, MemoryReactorClock())
+    host = MemoryUnitHost(case.mktemp(), reactor)
+    config = SocketConfig(path="kv.sock", handler=f"{__name__}:make_hooked")
+    traces: set[str] = set()
+    errors: list[Exception] = []
+
+    def bind(path: str, **how: object) -> Bound:
+        if errors:
+            raise errors[0]
+        return Bound(traces)
+
+    case.patch(socket_module, "bind_unix", bind)
+    case.patch(sys, "path", list(sys.path))
+
+    def lose() -> None:
+        reactor.getReaders()[0].connectionLost(Failure(OSError(9, "broken")))
+
+    def fail() -> None:
+        raise ZeroDivisionError("a defect")
+
+    return UnitFixture(
+        unit=SocketUnit("kv", config, host),
+        config=config,
+        others=[evolve(config, max_clients=7), evolve(config, path="other.sock")],
+        lose=lose,
+        spoil=lambda: errors.append(OSError("taken")),
+        mend=errors.clear,
+        left=lambda: (sorted(traces), reactor.getReaders()),
+        clock=reactor,
+        reachable=lambda: bool(traces),
+        hooks=lambda: [name for each in made for name in each.called],
+        spoil_hooks=lambda: made[-1].on.update(reconfigure=fail),
+    )
+
+
+def process_in_memory(case: TestCase, ready: bool = False) -> UnitFixture:
+    """A program that nobody executes."""
+    clock, spawner = Clock(), MemorySpawner()
+    host = MemoryUnitHost(case.mktemp(), clock)
+    config = ProcessConfig(
+        argv=("/bin/prog",), ready=Ready(delay=1.0) if ready else None
+    )
+    kind = ProcessKind(spawner=lambda _: spawner)
+    return UnitFixture(
+        unit=kind.make("prog", config, host),
+        config=config,
+        others=[evolve(config, grace=1.0), evolve(config, argv=("/bin/other",))],
+        ready=lambda: clock.advance(1.0),
+        lose=lambda: spawner.child.kill(),
+        spoil=spawner.fail_next,
+        left=lambda: [child for child in spawner.children if child.pid is not None],
+        clock=clock,
+        log=str(Path(host.log_dir) / "prog.log"),
+        write=lambda: spawner.child.output(b"a line\n"),
+    )
+
+
+def process_with_readiness(case: TestCase) -> UnitFixture:
+    """The same, but it takes a second to be ready."""
+    return process_in_memory(case, ready=True)
+
+
+def cron_in_memory(case: TestCase) -> UnitFixture:
+    """A program that nobody executes, every minute."""
+    clock, spawner = Clock(), MemorySpawner()
+    host = MemoryUnitHost(case.mktemp(), clock)
+    config = CronConfig(argv=("/bin/prog",), schedule="* * * * *", timezone="UTC")
+    kind = CronKind(spawner=lambda _: spawner, wall=clock.seconds)
+
+    def write() -> None:
+        if not (spawner.children and spawner.child.pid):
+            clock.advance(60)
+        spawner.child.output(b"a line\n")
+
+    return UnitFixture(
+        unit=kind.make("job", config, host),
+        config=config,
+        others=[evolve(config, grace=1.0), evolve(config, schedule="never")],
+        left=lambda: [child for child in spawner.children if child.pid is not None],
+        clock=clock,
+        log=str(Path(host.log_dir) / "job.log"),
+        write=write,
+    )
+
+
+def tap_in_memory(case: TestCase) -> UnitFixture:
+    """A service that starts and stops when it is told."""
+    clock, maker = Clock(), HandMaker()
+    config = TapConfig(tap="hand")
+    kind = TapKind(lambda: [maker])
+
+    def fail() -> None:
+        maker.made[-1].starting.errback(OSError("taken"))
+        maker.stop_all()
+
+    return UnitFixture(
+        unit=kind.make("web", config, MemoryUnitHost(case.mktemp(), clock)),
+        config=config,
+        others=[TapConfig(tap="hand", grace=2.0)],
+        ready=lambda: maker.made[-1].starting.callback(None),
+        stopped=maker.stop_all,
+        spoil=lambda: None,
+        fail=fail,
+        left=lambda: [each for each in maker.made if each.running],
+        clock=clock,
+    )
+
+
+MemoryUnitContractTests = unit_contract_tests(memory_unit)
+RichUnitContractTests = unit_contract_tests(
+    rich_unit, IUsableUnit, IListeningUnit, IHookedUnit, ILoggingUnit
+)
+SocketUnitContractTests = unit_contract_tests(
+    socket_in_memory, IListeningUnit, IHookedUnit
+)
+ProcessUnitContractTests = unit_contract_tests(process_in_memory, ILoggingUnit)
+ReadyProcessUnitContractTests = unit_contract_tests(
+    process_with_readiness, ILoggingUnit
+)
+CronUnitContractTests = unit_contract_tests(cron_in_memory, ILoggingUnit)
+TapUnitContractTests = unit_contract_tests(tap_in_memory)
+
+# -- kinds ------------------------------------------------------------------
+
+KINDS = kinds()
+
+
+def surroundings(case: TestCase) -> IUnitHost:
+    """A host for units that are only made."""
+    return MemoryUnitHost(case.mktemp(), MemoryReactorClock())
+
+
+SocketKindContractTests = kind_contract_tests(
+    KINDS["socket"],
+    {"path": "kv.sock", "handler": "module:Class"},
+    surroundings,
+    bad=[
+        {"path": "kv.sock"},
+        {"path": "k" * 108, "handler": "module:Class"},
+        {"path": "kv.sock", "handler": "no colon"},
+        {"path": "kv.sock", "handler": "module:Class", "workers": -1},
+    ],
+)
+ProcessKindContractTests = kind_contract_tests(
+    KINDS["process"],
+    {"argv": ["/bin/sleep", "60"], "ready": {"delay": 1.0}},
+    surroundings,
+    bad=[{}, {"argv": []}, {"argv": ["x"], "stop_signal": "SIGNOTHING"}],
+)
+CronKindContractTests = kind_contract_tests(
+    KINDS["cron"],
+    {"argv": ["/bin/true"], "schedule": "* * * * *"},
+    surroundings,
+    bad=[{"argv": ["x"], "schedule": "* *"}, {"schedule": "never"}],
+)
+RedisKindContractTests = kind_contract_tests(
+    KINDS["redis"],
+    {"url": "unix:///run/v.sock", "timeout": 2},
+    surroundings,
+    bad=[{}, {"url": "http://x"}, {"url": "unix:///v.sock", "timeout": -1}],
+)
+TapKindContractTests = kind_contract_tests(
+    KINDS["tap"],
+    {"tap": "web", "args": ["--listen", "tcp:0"]},
+    surroundings,
+    bad=[{}, {"tap": "web", "grace": 0}],
+)
+
+
+class AllKindsTests(TestCase):
+    """No kind is forgotten here."""
+
+    def test_all(self) -> None:
+        """Each kind that comes with sockhost is put through its contract."""
+        ours = {n for n, k in KINDS.items() if type(k).__module__.startswith("sockh")}
+        tested = {
+            each.kind.name
+            for each in globals().values()
+            if isinstance(each, type) and hasattr(each, "kind")
+        }
+        self.assertEqual(tested, ours)
+
+
+# -- parts ------------------------------------------------------------------
+
+
+def clients_in_memory(_: TestCase) -> ClientFixture:
+    """Two clients of a server in memory."""
+    handler = Scripted()
+    pair = connected_pair(handler)
+    pair.another()
+    client, other = handler.clients
+    frames: list[bytes] = []
+    pair.client.on_frame = frames.append
+    return ClientFixture(
+        client=client,
+        other=other,
+        take=pair.flush,
+        frames=lambda: frames,
+        leave=pair.close,
+        reasons=lambda: [reason for who, reason in handler.gone if who is client],
+        too_large=bytes(MAX_FRAME),
+    )
+
+
+def memory_spawner(_: TestCase) -> SpawnerFixture:
+    """A spawner that executes nothing."""
+
+    def die(child: MemoryChild, signum: int) -> None:
+        child.others_end()
+        if child.pid is not None:
+            child.kill(signum)
+
+    spawner = MemorySpawner(on_signal=die)
+
+    def exit_child(child: Any) -> None:
+        if child.spec.argv[0] == "leaving":
+            child.others = True
+            child.exit()
+        else:
+            child.output(OUTPUT)
+            child.exit(CODE)
+
+    return SpawnerFixture(
+        spawner=spawner,
+        sleeping=ChildSpec(argv=("sleeping",)),
+        exiting=ChildSpec(argv=("exiting",)),
+        leaving=ChildSpec(argv=("leaving",)),
+        missing=ChildSpec(argv=("/missing",)),
+        exit=exit_child,
+        spoil=lambda: spawner.fail_next(path="/missing"),
+    )
+
+
+def command_notifier() -> CommandNotifier:
+    """A notifier whose command nobody executes."""
+    return CommandNotifier(reactor=Clock(), spawner=MemorySpawner(), argv=("/tell",))
+
+
+def key_value(case: TestCase) -> KeyValue:
+    """The handler of the quickstart, with a store in memory."""
+    host = MemoryUnitHost(case.mktemp())
+    host.clients["store"] = MemoryRedis()
+    return KeyValue(host)
+
+
+Length32ContractTests = codec_contract_tests(
+    Length32Codec, garbage=b"\0\0\0\0", too_large=bytes(MAX_FRAME)
+)
+SmallFramesContractTests = codec_contract_tests(
+    lambda: Length32Codec(max_frame=10),
+    payloads=(b"a", b"", b"sixsix"),
+    garbage=b"\xff\xff\xff\xff",
+    too_large=b"seven77",
+)
+LogNotifierContractTests = notifier_contract_tests(LogNotifier)
+CommandNotifierContractTests = notifier_contract_tests(command_notifier)
+ClientContractTests = client_contract_tests(clients_in_memory)
+MemorySpawnerContractTests = spawner_contract_tests(memory_spawner)
+MemoryRedisContractTests = redis_contract_tests(
+    lambda _: RedisFixture(redis=MemoryRedis())
+)
+KeyValueContractTests = handler_contract_tests(
+    key_value,
+    [
+        (b"set a 1", b"ok"),
+        (b"get a", b"1"),
+        (b"incr a", b"2"),
+        (b"del a", b"1"),
+        (b"get a", b"error: no such key"),
+        b"nonsense",
+        b"",
+    ],
+)
+ScriptedContractTests = handler_contract_tests(lambda _: Hooked(), [(b"a", b"a"), b""])
+HookedLifecycleContractTests = lifecycle_contract_tests(lambda _: Hooked())
+
+# -- hosts ------------------------------------------------------------------
+
+
+def memory_host(case: TestCase) -> HostFixture:
+    """The host that users test their units with."""
+    host = MemoryUnitHost(case.mktemp())
+    host.clients["store"] = MemoryRedis()
+    host.kinds["tap"] = KINDS["tap"]
+    return HostFixture(host=host, kinds=["tap"], clients=["store"])
+
+
+def lone_host(case: TestCase) -> HostFixture:
+    """The host of the tests of workers."""
+    host, _ = socket_unit(Clock(), "/nowhere", handler="a:b")
+    host.kinds["tap"] = KINDS["tap"]
+    return HostFixture(host=host, units=["kv"], kinds=["tap"])
+
+
+def view(case: TestCase) -> HostFixture:
+    """What one unit sees of a host."""
+    fixture = memory_host(case)
+    fixture.host = UnitView(fixture.host, "kv", ("store",))
+    return fixture
+
+
+def fake_host(_: TestCase) -> HostFixture:
+    """The host of the tests of the control API."""
+    return HostFixture(host=FakeHost(), units=["kv", "store"])
+
+
+MemoryUnitHostContractTests = unit_host_contract_tests(memory_host)
+LoneHostContractTests = unit_host_contract_tests(lone_host)
+UnitViewContractTests = unit_host_contract_tests(view)
+FakeHostContractTests = host_contract_tests(fake_host, live=False)
