@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_config_reference -*-
+# -*- test-case-name: tests.config.test_reference -*-
 """
 Write C{docs/reference/config.rst} from the configuration classes of the host,
 of units and of the kinds that come with sockhost.

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from sockhost._keeper_machine import KeeperMachine
+from sockhost.keeper.machine import KeeperMachine
 
 #: Neighbours of the picture, clockwise from the left.
 ORDER = (

@@ -18,12 +18,12 @@ from twisted.logger import globalLogBeginner, textFileLogObserver
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
-from sockhost._host_around import Surroundings
-from sockhost._host_exit import leave_with
-from sockhost._host_notify import DaemonPipe, StartupFd, SystemdNotifier
-from sockhost._host_signals import Signals
 from sockhost.config import Config, load
 from sockhost.host import ExitStatus, Host
+from sockhost.host.around import Surroundings
+from sockhost.host.exit import leave_with
+from sockhost.host.notify import DaemonPipe, StartupFd, SystemdNotifier
+from sockhost.host.signals import Signals
 from sockhost.interfaces import ConfigError, HostLocked
 from sockhost.plugins import kinds
 

@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from sockhost.interfaces import IUnitKind
 from sockhost.plugins import kinds
-from tests.test_host_fakes import temporary
+from tests.host.test_fakes import temporary
 
 PACKAGE = "sockhost_test_plugins"
 

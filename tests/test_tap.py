@@ -17,11 +17,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from sockhost import tap
-from sockhost._host_exit import ExitStatus
-from sockhost._host_notify import DaemonPipe
+from sockhost.host.exit import ExitStatus
+from sockhost.host.notify import DaemonPipe
 from sockhost.interfaces import ConfigError, HostLocked
 from sockhost.tap import HostService, Options, Start, makeService
-from tests.test_host_fakes import FakeReactor, temporary
+from tests.host.test_fakes import FakeReactor, temporary
 
 
 class TapCase(SynchronousTestCase):

@@ -12,7 +12,7 @@ from pathlib import Path
 from twisted.trial.unittest import TestCase
 
 ROOT = Path(__file__).resolve().parents[2]
-LEAVE = "from sockhost._host_exit import leave_with; leave_with(75)"
+LEAVE = "from sockhost.host.exit import leave_with; leave_with(75)"
 
 
 class LeaveWithTests(TestCase):
@@ -22,7 +22,7 @@ class LeaveWithTests(TestCase):
 
     def run_python(self, *lines: str) -> subprocess.CompletedProcess[str]:
         """Run a program to its end."""
-        begin = ("import atexit, sys", "from sockhost._host_exit import leave_with")
+        begin = ("import atexit, sys", "from sockhost.host.exit import leave_with")
         return subprocess.run(
             [sys.executable, "-c", "\n".join((*begin, *lines))],
             cwd=ROOT,

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from twisted.trial.unittest import TestCase
 
-from sockhost._host_lock import RunDirLock
+from sockhost.host.lock import RunDirLock
 from sockhost.interfaces import HostLocked
-from tests.test_host_fakes import temporary
+from tests.host.test_fakes import temporary
 
 HOLD = """
 import sys
-from sockhost._host_lock import RunDirLock
+from sockhost.host.lock import RunDirLock
 from sockhost.interfaces import HostLocked
 lock = RunDirLock(sys.argv[1])
 try:

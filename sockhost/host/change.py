@@ -1,0 +1,147 @@
+# -*- test-case-name: tests.host.test_change -*-
+"""
+Bringing a new configuration to units that run: only what changed is touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from sockhost.config import Changes, Config, UnitConfig, changes
+from sockhost.host.units import Units
+from sockhost.interfaces import GoalChanged, SockhostError, UnitFailed
+from sockhost.status import State
+
+
+@define(eq=False)
+class Change:
+    """
+    One step from one configuration to the next.
+
+    @ivar asked_by: who wants it, for the record.
+    """
+
+    units: Units
+    old: Config
+    new: Config
+    asked_by: str
+    _mended: set[str] = field(factory=set, init=False)
+    log = Logger()
+
+    async def apply(self) -> Mapping[str, Sequence[str]]:
+        """
+        Remove, add and change units.  What becomes of the changed ones is
+        seen in their status; the removed ones are gone when this returns.
+        """
+        found = changes(self.old, self.new)
+        for name in reversed(found.removed):
+            await self._remove(name)
+        self._reorder()
+        for name in found.added:
+            self._add(name)
+        for name in found.changed:
+            self._change(name)
+        self._reorder()
+        self._start(found)
+        return {
+            "added": list(found.added),
+            "removed": list(found.removed),
+            "changed": list(found.changed),
+            "unchanged": list(found.unchanged),
+        }
+
+    async def _remove(self, name: str) -> None:
+        try:
+            await self.units.stop(name, self.asked_by)
+        except (UnitFailed, GoalChanged) as error:
+            self.log.error("{unit} is removed all the same: {e}", unit=name, e=error)
+        if self.units.ending:
+            raise SockhostError("the host is shutting down")
+        self.units.remove(name)
+
+    def _reorder(self) -> None:
+        # The order of the dict is the start order, which the new file decides.
+        known = dict(self.units.configs)
+        self.units.configs.clear()
+        for unit in self.new.units:
+            if unit.name in known:
+                self.units.configs[unit.name] = known[unit.name]
+
+    def _add(self, name: str) -> None:
+        unit = self._wanted(name)
+        self.units.add(unit)
+
+    def _change(self, name: str) -> None:
+        unit = self._wanted(name)
+        before = self.old.unit(name)
+        self.units.configs[name] = unit
+        keeper = self.units.keepers[name]
+        keeper.describe(unit)
+        keeper.kind = unit.kind
+        mended = keeper.state is State.QUARANTINED
+        # One that is mended is started in its turn, with those that are added.
+        if mended or (before is not None and before.enabled and not unit.enabled):
+            self._stop(name)
+        if before is not None and not mended and _same_unit(before, unit):
+            keeper.take_policy(unit.policy)
+            return
+        self.log.info("{unit} has a new configuration", unit=name)
+        reloading = keeper.reload(
+            unit.own,
+            lambda: self.units.make(unit),
+            unit.policy,
+            self.asked_by,
+            in_place=before is not None and _may_reload(before, unit),
+        )
+        reloading.addCallback(self._renew_users, name)
+        if mended:
+            self._mended.add(name)
+        reloading.addErrback(self._tell_changed, name)
+
+    def _stop(self, name: str) -> None:
+        stopping = Deferred.fromCoroutine(self.units.stop(name, self.asked_by))
+        stopping.addErrback(self._tell, name)
+
+    def _start(self, found: Changes) -> None:
+        fresh = {*found.added, *self._mended}
+        for name in found.changed:
+            before, after = self.old.unit(name), self.new.unit(name)
+            if after is not None and (before is None or not before.enabled):
+                fresh.add(name)
+        self.units.order.want(n for n in fresh if self._wanted(n).enabled)
+
+    def _renew_users(self, in_place: bool, name: str) -> None:
+        if not in_place:
+            self.units.renew_users(name, self.asked_by)
+
+    def _tell_changed(self, failure: Failure, name: str) -> None:
+        if failure.check(UnitFailed, GoalChanged):
+            self._tell(failure, name)
+        else:
+            self.log.failure(
+                "{unit} did not take its new configuration", failure, unit=name
+            )
+
+    def _tell(self, failure: Failure, name: str) -> None:
+        reason = failure.getErrorMessage()
+        self.log.warn("{unit}: {reason}", unit=name, reason=reason)
+
+    def _wanted(self, name: str) -> UnitConfig:
+        unit = self.new.unit(name)
+        if unit is None:
+            raise SockhostError(f"{name} is not in the new configuration")
+        return unit
+
+
+def _same_unit(before: UnitConfig, after: UnitConfig) -> bool:
+    return before.own == after.own and _may_reload(before, after)
+
+
+def _may_reload(before: UnitConfig, after: UnitConfig) -> bool:
+    # A unit knows its kind and the names that it may use from its making.
+    return before.kind == after.kind and before.uses == after.uses

@@ -1,0 +1,94 @@
+# -*- test-case-name: tests.host.test_lock -*-
+"""
+The lock on a run directory: one host at a time.
+
+The lock decides, and not what the pid file says: a stale file is taken over,
+whatever process its number belongs to by now.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+from pathlib import Path
+
+from attrs import define, field
+
+from sockhost.interfaces import HostLocked
+
+# struct flock of Linux on 64 bits: type, whence, start, len, pid
+_FLOCK = struct.Struct("hhqqi4x")
+
+
+@define
+class RunDirLock:
+    """
+    A POSIX record lock on the pid file of a run directory, held for life.
+
+    @ivar path: the pid file.
+    """
+
+    path: str
+    _fd: int | None = field(default=None, init=False)
+    _owner: int = field(default=0, init=False)
+
+    def acquire(self) -> None:
+        """
+        Take the lock and write our process id into the file.
+
+        @raise HostLocked: another process holds it; the file is untouched.
+        @raise OSError: the file cannot be made.
+        """
+        Path(self.path).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        while not self._take():
+            pass
+
+    def _take(self) -> bool:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        fd = os.open(self.path, flags, 0o644)
+        try:
+            self._lock(fd)
+            # A host that was just ending may have removed it meanwhile.
+            if not self._is_ours(fd):
+                os.close(fd)
+                return False
+            # Written first and cut afterwards: at no time is the file empty.
+            text = b"%d\n" % os.getpid()
+            os.pwrite(fd, text, 0)
+            os.ftruncate(fd, len(text))
+        except BaseException:
+            os.close(fd)
+            raise
+        self._fd, self._owner = fd, os.getpid()
+        return True
+
+    def release(self) -> None:
+        """Remove the file, if it is still ours, and let the lock go."""
+        fd, self._fd = self._fd, None
+        if fd is None:
+            return
+        # A forked copy of this process has the descriptor, but not the lock.
+        if self._owner == os.getpid() and self._is_ours(fd):
+            os.unlink(self.path)
+        os.close(fd)
+
+    def _lock(self, fd: int) -> None:
+        try:
+            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            raise HostLocked(self.path, _holder(fd)) from None
+
+    def _is_ours(self, fd: int) -> bool:
+        try:
+            there = os.stat(self.path)
+        except FileNotFoundError:
+            return False
+        ours = os.fstat(fd)
+        return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
+
+
+def _holder(fd: int) -> int | None:
+    asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    kind, _, _, _, pid = _FLOCK.unpack(fcntl.fcntl(fd, fcntl.F_GETLK, asked))
+    return None if kind == fcntl.F_UNLCK else int(pid)

@@ -1,0 +1,63 @@
+# -*- test-case-name: tests.host.test_signals -*-
+"""
+The signals that a host listens to.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Mapping
+from types import FrameType
+from typing import Any
+
+from attrs import define, field
+from twisted.internet.interfaces import IReactorFromThreads
+
+Handler = Callable[[], None]
+
+
+def host_handlers(
+    stop: Callable[[str], None], reconfigure: Callable[[str], None], hang_up: Handler
+) -> dict[int, Handler]:
+    """
+    Say what a host does at which signal.
+
+    @param stop: is called with the name of the signal, and so is
+        C{reconfigure}.
+    """
+    return {
+        signal.SIGINT: lambda: stop("SIGINT"),
+        signal.SIGTERM: lambda: stop("SIGTERM"),
+        signal.SIGQUIT: lambda: stop("SIGQUIT"),
+        signal.SIGUSR1: lambda: reconfigure("SIGUSR1"),
+        signal.SIGHUP: hang_up,
+    }
+
+
+@define
+class Signals:
+    """
+    Handlers for signals, called in turns of the reactor.
+
+    @ivar install: puts a handler in place and returns the one before.
+    """
+
+    reactor: IReactorFromThreads
+    install: Callable[[int, Any], Any] = signal.signal
+    _before: dict[int, Any] = field(factory=dict, init=False)
+
+    def listen(self, handlers: Mapping[int, Handler]) -> None:
+        """Call each handler for its signal from now on."""
+        for signum, handler in handlers.items():
+            self._before[signum] = self.install(signum, self._bridge(handler))
+
+    def restore(self) -> None:
+        """Put back what was there before."""
+        before, self._before = self._before, {}
+        for signum, handler in before.items():
+            # None: it was set by something other than Python, and is lost.
+            self.install(signum, signal.SIG_DFL if handler is None else handler)
+
+    def _bridge(self, handler: Handler) -> Callable[[int, FrameType | None], None]:
+        # A signal handler runs between any two instructions of whatever runs.
+        return lambda _signum, _frame: self.reactor.callFromThread(handler)

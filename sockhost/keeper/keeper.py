@@ -1,0 +1,272 @@
+# -*- test-case-name: tests.keeper.test_keeper -*-
+"""
+The keeper: the one place that keeps a unit at its goal.
+
+A unit has a I{goal} (C{up} or C{down}), which people and the host set, and an
+I{actual state}, which is what became of it.  The machine below moves the one
+towards the other.  Nothing else in sockhost starts something again, waits
+before it does, or gives up.
+
+Two rules make the transitions safe to read one by one:
+
+    - Whatever a unit says belongs to one I{attempt} to run it.  An attempt
+      that was ended is deaf, so that news of it can never be taken for news
+      of the next.
+    - While C{unit.stop()} is under way, nothing is started.  A goal that
+      changes meanwhile only changes which state follows.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from sockhost.config import RestartPolicy, UnitConfig
+from sockhost.interfaces import IUnit, IUsableUnit
+from sockhost.keeper.core import Core
+from sockhost.keeper.machine import KeeperMachine
+from sockhost.keeper.restart import RestartHistory
+from sockhost.status import Goal, State, UnitStatus
+
+__all__ = ["Keeper"]
+
+
+class Keeper:
+    """
+    Keeps one unit at its goal.  The goal of a new keeper is C{down}.
+
+    @ivar name: the unit's name.
+    @ivar kind: the unit's kind, for the status.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        unit: IUnit | None,
+        policy: RestartPolicy,
+        clock: IReactorTime,
+        on_change: Callable[[Keeper], None] | None = None,
+        kind: str = "",
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        """
+        @param unit: what to keep; C{None} for a unit whose configuration is
+            bad, to be followed by L{quarantine}.
+        @param clock: for the waits.
+        @param on_change: called after every change of the state, the goal or
+            the reason, from within the change: it may call the keeper, which
+            acts when the change is complete.
+        @param wall: gives the time of day for the status.
+        """
+        self.name = name
+        self.kind = kind
+        self._config: UnitConfig | None = None
+        self._core = Core(
+            name=name,
+            unit=unit,
+            history=RestartHistory(policy),
+            clock=clock,
+            wall=wall,
+            on_change=lambda: on_change(self) if on_change is not None else None,
+        )
+        self._machine = KeeperMachine(self._core)
+
+    # -- what is ------------------------------------------------------------
+
+    @property
+    def unit(self) -> IUnit | None:
+        """The unit that is kept now."""
+        return self._core.unit
+
+    @property
+    def goal(self) -> Goal:
+        """What the unit is meant to be."""
+        return self._core.goal
+
+    @property
+    def state(self) -> State:
+        """What the unit is."""
+        return self._core.state
+
+    @property
+    def reason(self) -> str | None:
+        """Why the state is not the goal, or C{None}."""
+        return self._core.reason
+
+    @property
+    def restarts(self) -> int:
+        """How often the unit was started again without being asked for."""
+        return self._core.restarts
+
+    @property
+    def settled(self) -> bool:
+        """
+        Whether the unit will stay as it is until something happens to it:
+        it is up, done, down, or was given up on.
+        """
+        return self.state not in (State.STARTING, State.STOPPING, State.BACKOFF)
+
+    def status(self) -> UnitStatus:
+        """Describe the unit, now."""
+        core, config = self._core, self._config
+        return UnitStatus(
+            name=self.name,
+            kind=self.kind,
+            goal=core.goal,
+            state=core.state,
+            since=core.since,
+            last_exit=core.last_exit,
+            restarts=core.restarts,
+            next_try=core.next_try,
+            reason=core.reason,
+            description=config.description if config else "",
+            after=config.after if config else (),
+            requires=config.requires if config else (),
+            uses=config.uses if config else (),
+            details=dict(core.unit.status()) if core.unit is not None else {},
+        )
+
+    def describe(self, config: UnitConfig) -> None:
+        """Take what the status says of dependencies from a configuration."""
+        self._config = config
+
+    # -- what is to be ------------------------------------------------------
+
+    def start(self) -> Deferred[None]:
+        """
+        Set the goal to C{up}.  A keeper that waits to try again tries now, and
+        one that gave up begins anew.
+
+        @return: fires when the unit is up, or done.  Fails with L{UnitFailed}
+            when the keeper gives up, and with L{GoalChanged} on L{stop}.
+            Cancelling only detaches the caller.
+        """
+        waiting = self._core.when_up.wait()
+        self._post(self._machine.start)
+        return waiting
+
+    def stop(self, asked_by: str | None = None) -> Deferred[None]:
+        """
+        Set the goal to C{down}.
+
+        @param asked_by: who wants it, for the record of the exit.
+        @return: fires when nothing of the unit is left.  Fails with
+            L{UnitFailed} if something is and cannot be ended, and with
+            L{GoalChanged} on L{start}.  Cancelling only detaches the caller.
+        """
+        waiting = self._core.when_down.wait()
+        self._post(lambda: self._asked(asked_by, self._machine.stop))
+        return waiting
+
+    def restart(self, asked_by: str | None = None) -> Deferred[None]:
+        """
+        Set the goal to C{up}, and take the unit down before if it is not.
+        Fires and fails like L{start}, for the unit that runs I{after} this.
+        """
+        if self.state is State.QUARANTINED and self._core.successor is None:
+            return self.start()
+        waiting = self._core.when_up.wait()
+        self._post(lambda: self._asked(asked_by, self._machine.restart))
+        return waiting
+
+    def hold(self, reason: str) -> None:
+        """
+        Set the goal of a unit that is down to C{up} without starting it,
+        because something else has to be there first.  In any other state this
+        changes nothing.
+
+        @param reason: what is waited for.
+        """
+        if self.state is State.DOWN:
+            self._core.goal = Goal.UP
+            self._core.enter(State.DOWN, reason)
+
+    def quarantine(self, reason: str) -> None:
+        """
+        Mark a keeper without a unit as having a bad configuration.
+
+        @param reason: what is wrong with it.
+        """
+        self._core.quarantine_reason = reason
+        self._post(self._machine.quarantine)
+
+    def abort(self) -> None:
+        """Cut short the grace of a stop that is under way."""
+        if self.state is State.STOPPING and self._core.unit is not None:
+            self._core.unit.abort()
+
+    def _may_ask(self, unit: IUnit | None) -> bool:
+        # Others hold the client of a usable unit, which a new unit would replace.
+        if IUsableUnit.providedBy(unit):
+            return self.settled or self.state is State.BACKOFF
+        return unit is not None and self.state is State.UP
+
+    def take_policy(self, policy: RestartPolicy | None) -> None:
+        """Judge by another policy from now on; C{None} for the same."""
+        if policy is not None:
+            self._core.history.policy = policy
+
+    def reload(
+        self,
+        config: Any,
+        make: Callable[[], IUnit],
+        policy: RestartPolicy | None = None,
+        asked_by: str | None = None,
+        in_place: bool = True,
+    ) -> Deferred[bool]:
+        """
+        Bring a new configuration to the unit.  A unit that is up, and a usable
+        one in any state that lasts, is asked to take it.  Otherwise, and if it
+        will not, a new unit takes its place, and is started if the goal is
+        C{up}.
+
+        @param config: for L{IUnit.reload<sockhost.interfaces.IUnit>}.
+        @param make: makes the new unit, if one is needed.  What it raises
+            fails the Deferred, and the old unit goes on.
+        @param policy: the restart policy that goes with it.
+        @param in_place: whether the unit that is there can be asked at all.
+        @return: fires with C{True} when the unit took it, and with C{False}
+            when a new unit is up, or down if that is the goal.  Fails like
+            L{start}, or with the failure of the unit's C{reload}.
+        """
+        return Deferred.fromCoroutine(
+            self._reload(config, make, policy, asked_by, in_place)
+        )
+
+    async def _reload(
+        self,
+        config: Any,
+        make: Callable[[], IUnit],
+        policy: RestartPolicy | None,
+        asked_by: str | None,
+        in_place: bool,
+    ) -> bool:
+        unit = self._core.unit
+        if (
+            in_place
+            and self._may_ask(unit)
+            and await unit.reload(config)  # type: ignore[union-attr]
+            and unit is self._core.unit
+        ):
+            self.take_policy(policy)
+            if self.goal is Goal.UP and self.state is not State.UP:
+                await self.start()
+            return True
+        self._core.successor = make()
+        self.take_policy(policy)
+        if self.goal is Goal.UP:
+            await self.restart(asked_by)
+        elif self.state is not State.STOPPING:
+            self._post(self._machine.renew)
+        return False
+
+    def _asked(self, asked_by: str | None, action: Callable[[], None]) -> None:
+        self._core.asked_by = asked_by
+        action()
+
+    def _post(self, action: Callable[[], None]) -> None:
+        self._core.mailbox.post(action)

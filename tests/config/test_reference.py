@@ -1,0 +1,69 @@
+# -*- test-case-name: tests.config.test_reference -*-
+"""
+Tests for C{docs/generate_config.py}.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.config.test_kinds import KINDS
+
+PATH = Path(__file__).resolve().parents[2] / "docs" / "generate_config.py"
+
+
+def generator() -> ModuleType:
+    """Import the script, which is in no package."""
+    spec = importlib.util.spec_from_file_location("generate_config", PATH)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class ReferenceTests(SynchronousTestCase):
+    """The reference of the configuration."""
+
+    def setUp(self) -> None:
+        """Have the generator, or skip where there is only the package."""
+        if not PATH.exists():
+            self.skipTest("the documentation is not here")
+        self.generator = generator()
+
+    def test_markup(self) -> None:
+        """Epytext becomes reStructuredText."""
+        for text, expected in (
+            ("a C{b} c", "a ``b`` c"),
+            ('C{{run_dir}} and C{a = "{x}"}', '``{run_dir}`` and ``a = "{x}"``'),
+            ("L{IUnit} or L{the unit <sockhost.IUnit>}.", "``IUnit`` or the unit."),
+            ("L{a.b.C}", "``C``"),
+            ("I{so} B{so}", "*so* **so**"),
+            ("2 * 3 | x_ `y`", r"2 \* 3 \| x\_ \`y\`"),
+            ("a_b", "a_b"),
+        ):
+            self.assertEqual(self.generator.to_rst(text), expected)
+
+    def test_page(self) -> None:
+        """Every key is there with its type, default and text."""
+        page = self.generator.page(KINDS)
+        for lines in (
+            'Units of ``kind = "thing"``\n---------------------------\n\nA thing.\n',
+            "``path``\n    | a string, required\n    | where it ``listens``.\n",
+            "``ready``\n    | a table\n    | see there.\n",
+            "``ready.delay``\n    | a number; default ``0.0``\n",
+            "``enabled``\n    | true or false; default ``true``\n    | whether",
+            "``drain``\n    | a number; default ``0.0``\n",
+            "``kind``\n    | a string, required\n",
+        ):
+            self.assertIn(lines, page)
+        self.assertNotIn("``own``", page)
+        self.assertNotIn("``policy.budget``", page)
+
+    def test_only_ours(self) -> None:
+        """Kinds of other packages do not change the page."""
+        self.assertEqual(self.generator.ours(KINDS), {})

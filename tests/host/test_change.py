@@ -1,0 +1,354 @@
+# -*- test-case-name: tests.host.test_change -*-
+"""
+Tests for L{sockhost.host.change}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from attrs import evolve
+from twisted.internet.defer import Deferred
+
+from sockhost.config import Config, RestartPolicy, UnitConfig
+from sockhost.host.change import Change
+from sockhost.status import Goal, State
+from tests.host.test_fakes import MemoryConfig, MemoryKind, config, unit_config
+from tests.host.test_units import BAD, UnitsCase
+
+
+class ChangeCase(UnitsCase):
+    """Units that run, and a new configuration."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.other = MemoryKind(name="other")
+        kinds: Any = self.units.kinds
+        kinds["other"] = self.other
+        self.now = config()
+
+    def run_units(self, *units: UnitConfig, **more: Any) -> None:
+        """Load a configuration, and have all that it enables up."""
+        self.now = config(*units, **more)
+        self.units.load(self.now)
+        self.units.start_enabled()
+        for one in units:
+            if one.enabled and one.name in self.kind.made:
+                self.unit(one.name).ready()
+        self.kind.journal.clear()
+
+    def change_to(self, *units: UnitConfig) -> Deferred[Mapping[str, Sequence[str]]]:
+        """Bring a new configuration."""
+        before, self.now = self.now, config(*units)
+        return self.apply(before, self.now)
+
+    def apply(
+        self, before: Config, after: Config
+    ) -> Deferred[Mapping[str, Sequence[str]]]:
+        """Apply a step."""
+        change = Change(self.units, before, after, "ann")
+        return Deferred.fromCoroutine(change.apply())
+
+    def goal(self, name: str) -> Goal:
+        """Say what a unit is meant to be."""
+        return self.units.keepers[name].goal
+
+
+class ChangeTests(ChangeCase):
+    """What becomes of which unit."""
+
+    def test_nothing(self) -> None:
+        """The same configuration touches nobody."""
+        self.run_units(unit_config("a"), unit_config("b", "a"))
+        found = self.successResultOf(
+            self.change_to(unit_config("a"), unit_config("b", "a"))
+        )
+        self.assertEqual(
+            found,
+            {"added": [], "removed": [], "changed": [], "unchanged": ["a", "b"]},
+        )
+        self.assertEqual(self.kind.journal, [])
+
+    def test_added(self) -> None:
+        """A new unit is made and started, in its place."""
+        self.run_units(unit_config("a"))
+        found = self.successResultOf(
+            self.change_to(unit_config("a"), unit_config("b", "c"), unit_config("c"))
+        )
+        self.assertEqual(found["added"], ["b", "c"])
+        self.assertEqual(self.kind.journal, ["start c"])
+        self.unit("c").ready()
+        self.assertEqual(self.kind.journal, ["start c", "start b"])
+
+    def test_added_disabled(self) -> None:
+        """A new unit that is disabled is made and not started."""
+        self.run_units()
+        self.successResultOf(self.change_to(unit_config("a", enabled=False)))
+        self.assertEqual((self.state("a"), self.kind.journal), (State.DOWN, []))
+
+    def test_added_broken(self) -> None:
+        """A new unit that cannot be made costs the others nothing."""
+        self.run_units()
+        self.kind.breaks.add("a")
+        self.successResultOf(self.change_to(unit_config("a"), unit_config("b")))
+        self.assertEqual(self.state("a"), State.QUARANTINED)
+        self.assertEqual(self.kind.journal, ["start b"])
+        self.flushLoggedErrors(RuntimeError)
+
+    def test_removed(self) -> None:
+        """A unit that is removed is stopped, and gone when the change is made."""
+        self.run_units(unit_config("a"), unit_config("b"))
+        changing = self.change_to(unit_config("b"))
+        self.assertEqual(self.kind.journal, ["stop a"])
+        self.assertNoResult(changing)
+        self.unit("a").stopped()
+        found = self.successResultOf(changing)
+        self.assertEqual((found["removed"], found["unchanged"]), (["a"], ["b"]))
+        self.assertEqual(list(self.units.keepers), ["b"])
+
+    def test_removed_in_reverse(self) -> None:
+        """Dependants are removed before what they depend on."""
+        self.run_units(unit_config("a"), unit_config("b", "a"))
+        changing = self.change_to()
+        self.assertEqual(self.kind.journal, ["stop b"])
+        self.unit("b").stopped()
+        self.unit("a").stopped()
+        self.successResultOf(changing)
+        self.assertEqual(self.units.status(), ())
+
+    def test_removed_clings(self) -> None:
+        """A unit that cannot be stopped is removed all the same, and logged."""
+        self.run_units(unit_config("a"))
+        changing = self.change_to()
+        self.unit("a").fail_stop(RuntimeError("it clings"))
+        self.successResultOf(changing)
+        self.assertEqual(self.units.status(), ())
+        self.flushLoggedErrors(RuntimeError)
+
+    def test_changed_in_place(self) -> None:
+        """A unit that takes its new configuration goes on."""
+        self.run_units(unit_config("a"))
+        self.unit("a").takes_reload = True
+        found = self.successResultOf(self.change_to(unit_config("a", value=2)))
+        self.assertEqual(found["changed"], ["a"])
+        self.assertEqual(self.unit("a").config, MemoryConfig(value=2))
+        self.assertEqual(self.kind.journal, [])
+
+    def test_changed_anew(self) -> None:
+        """A unit that does not take it is made anew; nobody waits for that."""
+        self.run_units(unit_config("a"))
+        old = self.unit("a")
+        self.successResultOf(self.change_to(unit_config("a", value=2)))
+        self.assertEqual(self.kind.journal, ["stop a"])
+        old.stopped()
+        self.unit("a").ready()
+        self.assertIs(self.units.keeper("a").unit, self.unit("a"))
+        self.assertIsNot(self.unit("a"), old)
+        self.assertEqual(self.state("a"), State.UP)
+
+    def test_changed_down(self) -> None:
+        """A unit that was told to stay down takes it, and stays down."""
+        self.run_units(unit_config("a"))
+        self.units.keepers["a"].stop("ann")
+        self.unit("a").stopped()
+        self.kind.journal.clear()
+        self.successResultOf(self.change_to(unit_config("a", value=2)))
+        self.assertIs(self.units.keeper("a").unit, self.unit("a"))
+        self.assertEqual(len(self.kind.made["a"]), 2)
+        self.assertEqual((self.kind.journal, self.goal("a")), ([], Goal.DOWN))
+
+    def test_changed_broken(self) -> None:
+        """A unit that cannot be made with it goes on with the old one."""
+        self.run_units(unit_config("a"))
+        self.kind.breaks.add("a")
+        self.successResultOf(self.change_to(unit_config("a", value=2)))
+        self.assertEqual((self.state("a"), self.kind.journal), (State.UP, []))
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    def test_reload_fails(self) -> None:
+        """A unit that fails to take it goes on with the old one."""
+        self.run_units(unit_config("a"))
+        self.unit("a").takes_reload = ValueError("bad luck")
+        self.successResultOf(self.change_to(unit_config("a", value=2)))
+        self.assertEqual((self.state("a"), self.kind.journal), (State.UP, []))
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+    def test_kind(self) -> None:
+        """Another kind is another unit: the old one is not asked."""
+        self.run_units(unit_config("a"))
+        old = self.unit("a")
+        self.successResultOf(self.change_to(unit_config("a", kind="other")))
+        self.assertNotIn("reload", old.calls)
+        old.stopped()
+        self.assertEqual(self.other.journal, ["start a"])
+        self.other.made["a"][0].ready()
+        status = self.units.keeper("a").status()
+        self.assertEqual((status.state, status.kind), (State.UP, "other"))
+
+    def test_policy(self) -> None:
+        """A new policy is a matter of the keeper: the unit is not touched."""
+        self.run_units(unit_config("a"))
+        patient = RestartPolicy(restart="always", jitter=0.0)
+        self.successResultOf(self.change_to(unit_config("a", policy=patient)))
+        self.assertEqual(self.unit("a").calls, ["start"])
+        self.unit("a").lose(ValueError("gone"))
+        self.assertEqual(self.state("a"), State.BACKOFF)
+        self.flushLoggedErrors(ValueError)
+
+    def test_relations(self) -> None:
+        """New relations and words do not touch the unit, and are shown."""
+        self.run_units(unit_config("a"), unit_config("b"))
+        self.successResultOf(
+            self.change_to(unit_config("a"), unit_config("b", "a", description="new"))
+        )
+        self.assertEqual(self.unit("b").calls, ["start"])
+        status = self.units.keeper("b").status()
+        self.assertEqual((status.requires, status.description), (("a",), "new"))
+
+    def test_uses(self) -> None:
+        """New C{uses} are a new unit: a unit knows them from its making."""
+        self.run_units(unit_config("store", usable=True), unit_config("kv"))
+        old = self.unit("kv")
+        new = unit_config("kv", uses=("store",))
+        self.successResultOf(self.change_to(unit_config("store", usable=True), new))
+        old.stopped()
+        self.unit("kv").ready()
+        self.assertEqual(self.kind.views["kv"].uses, ("store",))
+        self.assertIsNot(self.unit("kv"), old)
+
+    def test_disabled(self) -> None:
+        """A unit that is disabled is stopped, and stays."""
+        self.run_units(unit_config("a"))
+        self.successResultOf(self.change_to(unit_config("a", enabled=False)))
+        self.assertEqual(self.kind.journal, ["stop a"])
+        self.unit("a").stopped()
+        self.assertEqual((self.state("a"), self.goal("a")), (State.DOWN, Goal.DOWN))
+
+    def test_enabled(self) -> None:
+        """A unit that is enabled is started, after what it requires."""
+        self.run_units(unit_config("a"), unit_config("b", "a", enabled=False))
+        self.successResultOf(self.change_to(unit_config("a"), unit_config("b", "a")))
+        self.assertEqual(self.kind.journal, ["start b"])
+
+    def test_changed_and_disabled(self) -> None:
+        """A unit that is changed and disabled at once ends down."""
+        self.run_units(unit_config("a"))
+        old = self.unit("a")
+        self.successResultOf(self.change_to(unit_config("a", value=2, enabled=False)))
+        old.stopped()
+        self.assertEqual((self.state("a"), self.goal("a")), (State.DOWN, Goal.DOWN))
+        self.assertNotIn("start a", self.kind.journal)
+
+    def test_stopped_by_hand(self) -> None:
+        """What somebody stopped by hand stays stopped."""
+        self.run_units(unit_config("a"), unit_config("b"))
+        self.units.keepers["a"].stop("ann")
+        self.unit("a").stopped()
+        self.kind.journal.clear()
+        self.successResultOf(
+            self.change_to(unit_config("a", description="new"), unit_config("b"))
+        )
+        self.assertEqual((self.kind.journal, self.goal("a")), ([], Goal.DOWN))
+
+
+class MendedTests(ChangeCase):
+    """A unit whose table was bad and is good now."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.run_units(unit_config("a", enabled=False), quarantined=(BAD,))
+
+    def test_started(self) -> None:
+        """It is made and started."""
+        found = self.successResultOf(
+            self.change_to(unit_config("a", enabled=False), unit_config("bad"))
+        )
+        self.assertEqual(found["changed"], ["bad"])
+        self.assertEqual(self.kind.journal, ["start bad"])
+        self.unit("bad").ready()
+        self.assertEqual(self.state("bad"), State.UP)
+
+    def test_in_order(self) -> None:
+        """It is not started before what it requires."""
+        self.successResultOf(
+            self.change_to(unit_config("a", enabled=False), unit_config("bad", "a"))
+        )
+        self.assertEqual(self.kind.journal, ["start a"])
+        self.unit("a").ready()
+        self.assertEqual(self.kind.journal, ["start a", "start bad"])
+
+    def test_disabled(self) -> None:
+        """If it is disabled, it stays down."""
+        self.successResultOf(
+            self.change_to(
+                unit_config("a", enabled=False), unit_config("bad", enabled=False)
+            )
+        )
+        self.assertEqual((self.kind.journal, self.state("bad")), ([], State.DOWN))
+
+
+class UsersTests(ChangeCase):
+    """Those whose handlers hold the client of a unit."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.store = unit_config("store", usable=True)
+        self.kv = unit_config("kv", uses=("store",))
+        self.run_units(self.store, self.kv)
+
+    def changed_store(self) -> UnitConfig:
+        """Another configuration of the store."""
+        return evolve(self.store, own=MemoryConfig(value=2, usable=True))
+
+    def test_anew(self) -> None:
+        """They are restarted when the unit was made anew and is up."""
+        old = self.unit("store")
+        self.successResultOf(self.change_to(self.changed_store(), self.kv))
+        old.stopped()
+        self.assertNotIn("stop kv", self.kind.journal)
+        self.unit("store").ready()
+        self.assertEqual(self.kind.journal[-1], "stop kv")
+        self.unit("kv").stopped()
+        self.assertEqual(self.kind.journal[-1], "start kv")
+
+    def test_in_place(self) -> None:
+        """They go on when the unit does."""
+        self.unit("store").takes_reload = True
+        self.successResultOf(self.change_to(self.changed_store(), self.kv))
+        self.assertEqual(self.kind.journal, [])
+
+    def test_down(self) -> None:
+        """One that is meant to be down is not started by that."""
+        self.units.keepers["kv"].stop("ann")
+        self.unit("kv").stopped()
+        old = self.unit("store")
+        self.successResultOf(self.change_to(self.changed_store(), self.kv))
+        self.kind.journal.clear()
+        old.stopped()
+        self.unit("store").ready()
+        self.assertEqual(self.kind.journal, ["start store"])
+        self.assertEqual(self.goal("kv"), Goal.DOWN)
+
+
+class OrderAfterwardsTests(ChangeCase):
+    """The order of the units after a change."""
+
+    def test_shown(self) -> None:
+        """The status is in the order of the new configuration."""
+        self.run_units(unit_config("b"), unit_config("c"))
+        self.successResultOf(
+            self.change_to(unit_config("c"), unit_config("a"), unit_config("b"))
+        )
+        self.assertEqual([one.name for one in self.units.status()], ["c", "a", "b"])
+
+    def test_stop(self) -> None:
+        """A unit stops before the new one that it requires now."""
+        self.run_units(unit_config("b"))
+        self.successResultOf(self.change_to(unit_config("a"), unit_config("b", "a")))
+        self.unit("a").ready()
+        self.kind.journal.clear()
+        self.units.stop_all("SIGTERM")
+        self.assertEqual(self.kind.journal, ["stop b"])
+        self.unit("b").stopped()
+        self.assertEqual(self.kind.journal, ["stop b", "stop a"])

@@ -1,0 +1,151 @@
+# -*- test-case-name: tests.host.test_lock -*-
+"""
+Tests for L{sockhost.host.lock}, as far as one process can see it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from sockhost.host import lock as _host_lock
+from sockhost.host.lock import RunDirLock
+from sockhost.interfaces import HostLocked
+from tests.host.test_fakes import temporary
+
+
+class RunDirLockTests(SynchronousTestCase):
+    """The pid file of a run directory."""
+
+    def setUp(self) -> None:
+        self.path = temporary(self) / "deep" / "sockhost.pid"
+        self.lock = RunDirLock(str(self.path))
+        self.addCleanup(self.lock.release)
+
+    def test_acquire(self) -> None:
+        """The file is made with its directory, and says our process id."""
+        self.lock.acquire()
+        self.assertEqual(self.path.read_text(), f"{os.getpid()}\n")
+        self.assertEqual(stat.S_IMODE(self.path.stat().st_mode) & 0o133, 0)
+
+    def test_stale(self) -> None:
+        """Whatever an unlocked file says is replaced, also where it was longer."""
+        self.path.parent.mkdir(parents=True)
+        self.path.write_text("1\nand much more than a process id\n")
+        self.lock.acquire()
+        self.assertEqual(self.path.read_text(), f"{os.getpid()}\n")
+
+    def test_not_inherited(self) -> None:
+        """No program that the host executes holds the file."""
+        self.lock.acquire()
+        assert self.lock._fd is not None
+        self.assertFalse(os.get_inheritable(self.lock._fd))
+
+    def test_release(self) -> None:
+        """The file is removed, once, and the directory stays."""
+        self.lock.acquire()
+        self.lock.release()
+        self.assertFalse(self.path.exists())
+        self.path.write_text("the next one's")
+        self.lock.release()
+        self.assertEqual(self.path.read_text(), "the next one's")
+
+    def test_release_not_taken(self) -> None:
+        """Who never had the lock removes nothing."""
+        self.path.parent.mkdir(parents=True)
+        self.path.write_text("17\n")
+        self.lock.release()
+        self.assertEqual(self.path.read_text(), "17\n")
+
+    def test_release_foreign(self) -> None:
+        """A file that took the place of ours is not ours to remove."""
+        self.lock.acquire()
+        self.path.unlink()
+        self.path.write_text("17\n")
+        self.lock.release()
+        self.assertEqual(self.path.read_text(), "17\n")
+
+    def test_release_removed(self) -> None:
+        """That somebody removed the file costs nothing."""
+        self.lock.acquire()
+        self.path.unlink()
+        self.lock.release()
+        self.assertFalse(self.path.exists())
+
+    def test_link(self) -> None:
+        """What a symbolic link points to is not written to."""
+        self.path.parent.mkdir(parents=True)
+        precious = self.path.parent / "precious"
+        precious.write_text("precious\n")
+        self.path.symlink_to(precious)
+        with self.assertRaises(OSError):
+            self.lock.acquire()
+        self.assertEqual(precious.read_text(), "precious\n")
+
+    def test_removed_while_taken(self) -> None:
+        """A file that its owner removes as it is being locked is made again."""
+        real, taken = fcntl.lockf, []
+
+        def lockf(fd: int, how: int) -> None:
+            real(fd, how)
+            taken.append(fd)
+            if len(taken) == 1:
+                self.path.unlink()
+
+        self.patch(fcntl, "lockf", lockf)
+        self.lock.acquire()
+        self.assertEqual(len(taken), 2)
+        self.assertEqual(self.path.read_text(), f"{os.getpid()}\n")
+
+
+class RefusedTests(SynchronousTestCase):
+    """A lock that another holds, with the kernel's part played by hand."""
+
+    def setUp(self) -> None:
+        self.path = temporary(self) / "sockhost.pid"
+        self.path.write_text("17\n")
+        self.before = len(os.listdir("/proc/self/fd"))
+        self.patch(fcntl, "lockf", self.refuse)
+
+    def refuse(self, fd: int, how: int) -> None:
+        """Play a kernel that refuses."""
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    def acquire(self, answer: bytes) -> HostLocked:
+        """Be refused, with what the kernel says of the holder."""
+        self.patch(fcntl, "fcntl", lambda *_: answer)
+        with self.assertRaises(HostLocked) as raised:
+            RunDirLock(str(self.path)).acquire()
+        error: HostLocked = raised.exception
+        return error
+
+    def test_owner(self) -> None:
+        """The owner is the one that the kernel names, not the one in the file."""
+        answer = _host_lock._FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 4711)
+        self.assertEqual(self.acquire(answer).owner, 4711)
+
+    def test_gone_meanwhile(self) -> None:
+        """An owner that let go between the two questions is not guessed."""
+        answer = _host_lock._FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, 0, 0, 17)
+        self.assertIsNone(self.acquire(answer).owner)
+
+    def test_nothing_touched(self) -> None:
+        """The file is as it was, and no descriptor is left."""
+        answer = _host_lock._FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 4711)
+        self.acquire(answer)
+        self.assertEqual(self.path.read_text(), "17\n")
+        self.assertEqual(len(os.listdir("/proc/self/fd")), self.before)
+
+    def test_other_system(self) -> None:
+        """A system that says EACCES instead of EAGAIN is understood."""
+
+        def refuse(*_args: Any) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        self.patch(fcntl, "lockf", refuse)
+        answer = _host_lock._FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 4711)
+        self.assertEqual(self.acquire(answer).owner, 4711)
