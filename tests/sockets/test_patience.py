@@ -80,7 +80,7 @@ class IdleTests(PatienceCase):
         connection = self.serve(idle_timeout=4.0)
         self.wait(3.9)
         self.assertFalse(connection.wire.disconnecting)
-        self.wait(1.2)
+        self.wait(1.4)
         self.assertTrue(connection.wire.disconnecting)
         connection.lose()
         [(_, reason)] = self.served.handler.gone
@@ -193,7 +193,7 @@ class StallTests(PatienceCase):
         connection.send(b"x")
         self.wait(3.9)
         self.assertFalse(connection.wire.aborted)
-        self.wait(1.2)
+        self.wait(1.4)
         self.assertTrue(connection.wire.aborted)
         connection.lose()
         [(_, reason)] = self.served.handler.gone
