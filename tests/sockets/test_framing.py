@@ -4,9 +4,7 @@ Tests for L{sockhost.sockets.framing}.
 
 from __future__ import annotations
 
-import itertools
 import tracemalloc
-from collections.abc import Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,16 +12,19 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from sockhost.interfaces import FrameError, ICodec
-from sockhost.sockets.framing import Length32Codec
+from sockhost.sockets.framing import Int32Codec, Length32Codec
 from sockhost.sockets.wire import HEADER, pack
+from sockhost.testing.contracts.codecs import codec_contract_tests
+from tests.sockets.cuts import cut
+
+Length32ContractTests = codec_contract_tests(
+    lambda: Length32Codec(1000), garbage=HEADER.pack(3), too_large=b"x" * 997
+)
+Int32ContractTests = codec_contract_tests(
+    lambda: Int32Codec(1000), garbage=b"\xff\xff\xff\xff", too_large=b"x" * 997
+)
 
 payloads = st.lists(st.binary(max_size=200), max_size=20)
-
-
-def cut(data: bytes, places: Sequence[int]) -> list[bytes]:
-    """Cut bytes at some places."""
-    edges = sorted({min(place, len(data)) for place in places} | {0, len(data)})
-    return [data[a:b] for a, b in itertools.pairwise(edges)]
 
 
 class Length32CodecTests(SynchronousTestCase):
@@ -99,6 +100,16 @@ class Length32CodecTests(SynchronousTestCase):
         _, most = tracemalloc.get_traced_memory()
         self.assertLess(most - before, 10_000)
 
+    def test_greatest(self) -> None:
+        """The greatest length there is can be allowed, and costs nothing yet."""
+        codec = Length32Codec(2**32 - 1)
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        self.assertEqual(list(codec.feed(b"\xff" * 4 + b"begin")), [])
+        self.assertIsNone(codec.error)
+        self.assertEqual(codec.buffered, 9)
+        self.assertLess(tracemalloc.get_traced_memory()[1], 10_000)
+
     def test_small_pieces_of_a_big_frame(self) -> None:
         """A big frame in tiny pieces costs about its size, not its square."""
         codec = Length32Codec()
@@ -113,3 +124,31 @@ class Length32CodecTests(SynchronousTestCase):
     def test_too_large_to_send(self) -> None:
         """A payload above the limit is not encoded."""
         self.assertRaises(FrameError, Length32Codec(max_frame=8).encode, b"12345")
+
+
+class Int32CodecTests(SynchronousTestCase):
+    """Tests for L{Int32Codec}."""
+
+    def test_like_twisted(self) -> None:
+        """The bytes are those of C{Int32StringReceiver}, both ways."""
+        codec = Int32Codec()
+        self.assertEqual(codec.encode(b"abc"), b"\0\0\0\3abc")
+        self.assertEqual(list(codec.feed(b"\0\0\0\0\0\0\0\1x")), [b"", b"x"])
+
+    def test_limit(self) -> None:
+        """The limit counts the header, both ways."""
+        codec = Int32Codec(7)
+        self.assertEqual(list(codec.feed(codec.encode(b"abc"))), [b"abc"])
+        self.assertRaises(FrameError, codec.encode, b"abcd")
+        codec.feed(b"\0\0\0\4")
+        self.assertEqual(
+            str(codec.error), "a frame of 8 bytes is more than the limit of 7"
+        )
+
+    @given(payloads, st.lists(st.integers(0, 4000), max_size=30))
+    def test_any_cut(self, sent: list[bytes], places: list[int]) -> None:
+        """However the stream is cut, the same frames come out in order."""
+        codec = Int32Codec()
+        stream = b"".join(map(codec.encode, sent))
+        got = [frame for piece in cut(stream, places) for frame in codec.feed(piece)]
+        self.assertEqual((got, codec.buffered, codec.error), (sent, 0, None))
