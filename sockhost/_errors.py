@@ -177,10 +177,32 @@ class RedisReplyError(RedisError):
         self.code = text.split(" ", 1)[0]
 
 
+class RedisMaxClients(RedisReplyError):
+    """The server has as many clients as it takes, and has hung up."""
+
+
+class RedisLoading(RedisReplyError):
+    """The server is not ready yet: it reads its data.  Try again later."""
+
+
+class RedisDenied(RedisReplyError):
+    """
+    The server does not let this user do it, or does not let anybody in: wrong
+    credentials, no permission, protected mode.
+    """
+
+
 class RedisConnectionError(RedisError):
     """
     The command was not sent: there is no connection, and waiting for one is
     not wanted or took too long.  Running it again is safe.
+    """
+
+
+class RedisQueueFull(RedisConnectionError):
+    """
+    The command was not sent: as many as are allowed are waiting already.
+    Waiting for some of them is the remedy.
     """
 
 

@@ -16,7 +16,13 @@ from typing import Any
 from attrs import define, field
 from hiredis import PushNotification
 
-from sockhost.interfaces import RedisProtocolError, RedisReplyError
+from sockhost.interfaces import (
+    RedisDenied,
+    RedisLoading,
+    RedisMaxClients,
+    RedisProtocolError,
+    RedisReplyError,
+)
 
 # Deeper than anything that a server nests; a bound on what garbage can cost.
 MAX_DEPTH = 1024
@@ -27,13 +33,26 @@ _DOUBLE = re.compile(rb"(?i:[+-]?(\d+(\.\d*)?(e[+-]?\d+)?|inf|nan))\Z")
 _BOOLEAN = {b"t": True, b"f": False}
 
 
+# Errors that a program may want to tell apart, by their first word.
+_ERRORS: dict[str, type[RedisReplyError]] = {
+    "LOADING": RedisLoading,
+    "DENIED": RedisDenied,
+    "-DENIED": RedisDenied,
+    "NOAUTH": RedisDenied,
+    "NOPERM": RedisDenied,
+    "WRONGPASS": RedisDenied,
+}
+
+
 class _NeedMore(Exception):
     """The next token is not complete yet."""
 
 
 def error_reply(text: str) -> RedisReplyError:
     """Make the value that stands for an error reply."""
-    return RedisReplyError(text)
+    if text.startswith("ERR max number of clients"):
+        return RedisMaxClients(text)
+    return _ERRORS.get(text.split(" ", 1)[0], RedisReplyError)(text)
 
 
 @define

@@ -23,18 +23,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, cast
+from itertools import islice
+from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import (
     IDelayedCall,
+    IPushProducer,
     IReactorTime,
-    ITCPTransport,
-    IUNIXTransport,
 )
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from sockhost.interfaces import (
     CommandTimeout,
@@ -44,8 +45,22 @@ from sockhost.interfaces import (
     RedisProtocolError,
     RedisReplyError,
 )
+from sockhost.redis.deadlines import Deadlines
 from sockhost.redis.pulse import Pulse
 from sockhost.redis.resp import Argument, Push, RespReader, encode_command
+from sockhost.redis.slots import Acked, Batch, Pending, Slot
+from sockhost.redis.wire import Send, is_socket, make_sender, set_no_delay
+
+
+def _send_nothing(data: bytes) -> None:
+    """There is no transport."""
+
+
+def _fire(slot: Slot, message: Any) -> None:
+    if isinstance(message, RedisReplyError):
+        slot.errback(message)
+    else:
+        slot.callback(message)
 
 
 class _State(Enum):
@@ -54,22 +69,22 @@ class _State(Enum):
     CLOSED = "closed"
 
 
-class Pending(Deferred[Any]):
-    """
-    A command that waits for its reply.
-
-    @ivar expires: when it is not waited for any more, by the reactor's clock;
-        only looked at where the connection has a C{timeout}.
-    """
-
-    expires: float = 0.0
+_OPEN, _CLOSING, _CLOSED = _State
 
 
+@implementer(IPushProducer)
 class RedisConnection(Protocol):
     """
     One connection.
 
-    @ivar latency: seconds that the last ping took, or C{None}.
+    @ivar on_push: is called with each push, or C{None}.
+    @ivar on_message: is called with each other message first, or C{None}; where
+        it returns C{True}, the message answers nothing that is in the queue.
+        For what a connection is after C{MONITOR}, or after C{SUBSCRIBE} in
+        RESP2.
+    @ivar on_room: is called once after some replies have come, or C{None}.
+    @ivar protocol: 2 or 3.
+    @ivar server_version: as the server said it, or C{None}.
     """
 
     _log = Logger()
@@ -80,6 +95,7 @@ class RedisConnection(Protocol):
         timeout: float = 0.0,
         ping_interval: float = 0.0,
         on_push: Callable[[Push], object] | None = None,
+        reader: RespReader | None = None,
     ) -> None:
         """
         @param timeout: seconds after which a command fails with
@@ -88,16 +104,23 @@ class RedisConnection(Protocol):
         @param ping_interval: seconds between pings.  If a whole interval
             passes without a sign of life, the connection is given up; 0 for no
             pings.
-        @param on_push: is called with each message that answers no command.
         """
         self._clock = clock
         self._timeout = timeout
-        self._on_push = on_push
-        self._reader = RespReader()
-        self._state = _State.CLOSED
-        self._pending: deque[Pending] = deque()
+        self.on_push = on_push
+        self.on_message: Callable[[Any], bool] | None = None
+        self.on_room: Callable[[], object] | None = None
+        self.protocol = 2
+        self.server_version: str | None = None
+        self._reader = reader or RespReader()
+        self._state = _CLOSED
+        self._queue: deque[Slot] = deque()
+        # The bytes of the last slots of the queue, one piece for each.
         self._out: list[bytes] = []
+        self._withdrawn = False
         self._reading = False
+        self._paused = False
+        self._send: Send = _send_nothing
         self._flush_call: IDelayedCall | None = None
         self._close_call: IDelayedCall | None = None
         self._reason: RedisError | None = None
@@ -106,19 +129,24 @@ class RedisConnection(Protocol):
         self._pulse = Pulse(
             clock, ping_interval, lambda: self.execute("PING"), self._stalled
         )
-        self._expiry_call: IDelayedCall | None = None
+        self._deadlines = Deadlines(clock, lambda: self._queue, self._expired)
 
     # -- what is ------------------------------------------------------------
 
     @property
     def open(self) -> bool:
         """C{True} while commands are taken."""
-        return self._state is _State.OPEN
+        return self._state is _OPEN
+
+    @property
+    def reusable(self) -> bool:
+        """C{True} if it is open and owes nothing."""
+        return self._state is _OPEN and not self._queue
 
     @property
     def outstanding(self) -> int:
-        """How many replies the server owes."""
-        return len(self._pending)
+        """How many commands were given to it and have no reply."""
+        return len(self._queue)
 
     @property
     def latency(self) -> float | None:
@@ -127,10 +155,11 @@ class RedisConnection(Protocol):
 
     # -- commands -----------------------------------------------------------
 
-    def execute(self, *args: Argument) -> Deferred[Any]:
+    def execute(self, *args: Argument, timeout: float | None = None) -> Deferred[Any]:
         """
         Send one command.
 
+        @param timeout: seconds, instead of those of the connection.
         @return: like L{IRedis.execute<sockhost.interfaces.IRedis.execute>},
             except that nothing is waited for where the connection is not open:
             then it has failed with L{RedisConnectionError}.
@@ -139,34 +168,80 @@ class RedisConnection(Protocol):
             data = encode_command(args)
         except (TypeError, ValueError):
             return fail()
-        pending = Pending()
-        self.enqueue(pending, data)
-        return pending
+        return self.enqueue(Pending(self.withdraw), data, timeout)
 
-    def enqueue(self, pending: Pending, data: bytes) -> None:
+    def send_many(
+        self, count: int, data: bytes, timeout: float | None = None
+    ) -> Deferred[list[Any]]:
         """
-        Send an encoded command whose Deferred exists already.
+        Send commands that are encoded already, in one piece.
 
-        @param pending: fires with the reply.  It must not have fired.
+        @param count: how many there are, at least one.
+        @return: fires with all their replies in order, error replies as
+            L{RedisReplyError} values among them.  Fails and cancels like one
+            command.
         """
-        if self._state is not _State.OPEN:
-            pending.errback(self._refusal())
-            return
-        idle = not (self._pending or self._reading or self._out)
-        self._out.append(data)
-        self._pending.append(pending)
-        if self._timeout:
-            self._limit(pending)
+        return self.enqueue(Batch(count, self.withdraw), data, timeout)
+
+    def send_acked(
+        self,
+        data: bytes,
+        acknowledged: Callable[[Push], bool],
+        timeout: float | None = None,
+    ) -> Deferred[Any]:
+        """
+        Send one encoded command that is answered by pushes.
+
+        @param acknowledged: is called, after C{on_push}, with each push that
+            comes while this is what the server owes first; says whether that
+            was the last one for it.
+        @return: fires with the last push.  Fails with L{RedisReplyError} if
+            the server refuses the command.
+        """
+        return self.enqueue(Acked(acknowledged, self.withdraw), data, timeout)
+
+    def enqueue(
+        self, slot: Slot, data: bytes, timeout: float | None = None
+    ) -> Deferred[Any]:
+        """
+        Send encoded commands whose slot exists already.
+
+        @param slot: fires with what the server answers.  It must not have
+            fired.
+        @return: the slot.
+        """
+        if self._state is not _OPEN:
+            slot.errback(self._refusal())
+            return slot
+        queue, out = self._queue, self._out
+        idle = not (queue or out)
+        queue.append(slot)
+        out.append(data)
+        limit = self._timeout if timeout is None else timeout
+        if limit:
+            self._deadlines.limit(slot, limit)
+        if self._reading or self._flush_call is not None:
+            return slot
         if idle:
             # Nothing to join this with: the shortest way to the answer.
             self._flush()
-        elif not self._reading and self._flush_call is None:
+        else:
             self._flush_call = self._clock.callLater(0, self._flush_turn)
+        return slot
+
+    def withdraw(self, slot: Deferred[Any]) -> None:
+        """
+        Take note that a slot is being cancelled: if its bytes are still here,
+        they are not sent.
+        """
+        self._withdrawn = True
 
     def _refusal(self) -> RedisConnectionError:
-        if self._state is _State.CLOSING:
+        if self._state is _CLOSING:
             return RedisConnectionError("the connection is being closed")
         return RedisConnectionError(f"not connected: {self._reason or 'closed'}")
+
+    # -- writing ------------------------------------------------------------
 
     def _flush_turn(self) -> None:
         self._flush_call = None
@@ -174,63 +249,144 @@ class RedisConnection(Protocol):
 
     def _flush(self) -> None:
         """Hand everything to the transport, in one write."""
-        if self._out and self._state is not _State.CLOSED:
-            data = b"".join(self._out)
-            self._out.clear()
-            self._wire.write(data)
+        if self._withdrawn:
+            self._drop_withdrawn()
+        out = self._out
+        if out and not self._paused and self._state is not _CLOSED:
+            data = out[0] if len(out) == 1 else b"".join(out)
+            out.clear()
+            self._send(data)
+
+    def _drop_withdrawn(self) -> None:
+        self._withdrawn = False
+        queue, out = self._queue, self._out
+        unsent = [queue.pop() for _ in out][::-1]
+        kept = [
+            (slot, data)
+            for slot, data in zip(unsent, out, strict=True)
+            if not slot.called
+        ]
+        queue.extend(slot for slot, _ in kept)
+        out[:] = [data for _, data in kept]
+
+    def pauseProducing(self) -> None:
+        """The server reads more slowly than we write: hold commands here."""
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        """What was held may be sent."""
+        self._paused = False
+        self._flush()
+
+    def stopProducing(self) -> None:
+        """The transport is gone: L{connectionLost} says more."""
 
     @property
-    def _wire(self) -> ITCPTransport:
-        # That of a Unix socket has the same methods.
-        return cast(ITCPTransport, self.transport)
+    def _wire(self) -> Any:
+        # Of several interfaces: a transport's, a consumer's.
+        return self.transport
 
     # -- replies ------------------------------------------------------------
 
     def connectionMade(self) -> None:
-        self._state = _State.OPEN
-        wire = self.transport
-        if ITCPTransport.providedBy(wire) and not IUNIXTransport.providedBy(wire):
-            self._wire.setTcpNoDelay(True)
+        self._state = _OPEN
+        set_no_delay(self.transport)
+        self._wire.registerProducer(self, True)
+        self._send = make_sender(self.transport, self)
+        if is_socket(self.transport):
+            # A server that hangs up at once has said why, and a write to it
+            # would lose that: what has come already is read first.
+            self._flush_call = self._clock.callLater(0, self._flush_turn)
         self._pulse.start()
 
     def dataReceived(self, data: bytes) -> None:
         self._pulse.heard()
         self._reading = True
         try:
-            for message in self._reader.feed(data):
-                if self._state is _State.CLOSED:
-                    return
-                self._take(message)
+            self._take_all(self._reader.feed(data))
         finally:
             self._reading = False
+        if self._state is _CLOSED:
+            return
         if self._reader.error is not None:
             self.abort(self._reader.error)
             return
-        self._flush()
-        if self._state is _State.CLOSING:
+        if self.on_room is not None:
+            on_room, self.on_room = self.on_room, None
+            on_room()
+        if self._out:
+            self._flush()
+        if self._state is _CLOSING:
             self._close_if_drained()
 
-    def _take(self, message: Any) -> None:
-        if type(message) is Push:
-            self._pushed(message)
-        elif not self._pending:
-            self._unasked(message)
-        else:
-            pending = self._pending.popleft()
-            if pending.called:
+    def _take_all(self, messages: list[Any]) -> None:
+        queue = self._queue
+        rest = iter(messages)
+        for message in rest:
+            if self._state is _CLOSED:
                 return
-            if isinstance(message, RedisReplyError):
-                pending.errback(message)
+            if type(message) is Push:
+                self.take_push(message)
+            elif self.on_message is not None and self._intercepted(message):
+                pass
+            elif not queue:
+                self._unasked(message)
+            elif type(queue[0]) is Pending:
+                slot = queue.popleft()
+                if not slot.called:
+                    _fire(slot, message)
             else:
-                pending.callback(message)
+                self._take_special(message, rest)
 
-    def _pushed(self, message: Push) -> None:
-        if self._on_push is None:
-            return
+    def _take_special(self, message: Any, rest: Any) -> None:
+        slot = self._queue[0]
+        if isinstance(slot, Batch):
+            self._take_batch(slot, message, rest)
+        else:
+            self._queue.popleft()
+            if not slot.called:
+                _fire(slot, message)
+
+    def _take_batch(self, slot: Batch, message: Any, rest: Any) -> None:
+        slot.replies.append(message)
+        slot.missing -= 1
+        if slot.missing and self.on_message is None:
+            more = list(islice(rest, slot.missing))
+            if Push in map(type, more):
+                # Seldom: a push in the midst takes nobody's place.
+                for push in [each for each in more if type(each) is Push]:
+                    self.take_push(push)
+                more = [each for each in more if type(each) is not Push]
+            slot.replies += more
+            slot.missing -= len(more)
+        if not slot.missing:
+            self._queue.popleft()
+            if not slot.called:
+                slot.callback(slot.replies)
+
+    def take_push(self, message: Push) -> None:
+        """
+        Take a message that answers no command, as if it had been received as a
+        push.
+        """
+        if self.on_push is not None:
+            try:
+                self.on_push(message)
+            except Exception:
+                self._log.failure("a listener for pushes failed")
+        slot = self._queue[0] if self._queue else None
+        if isinstance(slot, Acked) and slot.acknowledged(message):
+            self._queue.popleft()
+            if not slot.called:
+                slot.callback(message)
+
+    def _intercepted(self, message: Any) -> bool:
+        listener = self.on_message
         try:
-            self._on_push(message)
+            return listener is not None and listener(message)
         except Exception:
-            self._log.failure("a listener for pushes failed")
+            self._log.failure("a listener for messages failed")
+            return False
 
     def _unasked(self, message: object) -> None:
         # "max number of clients reached" and the like come before any command
@@ -242,26 +398,20 @@ class RedisConnection(Protocol):
 
     # -- limits of time -----------------------------------------------------
 
-    def _limit(self, pending: Pending) -> None:
-        pending.expires = self._clock.seconds() + self._timeout
-        if self._expiry_call is None:
-            self._expire_later()
-
-    def _expire_later(self) -> None:
-        # One coarse timer: a timer for each command costs more than the command.
-        grain = min(self._timeout / 4, 0.25)
-        self._expiry_call = self._clock.callLater(grain, self._expire)
-
-    def _expire(self) -> None:
-        self._expiry_call = None
-        now = self._clock.seconds()
-        for pending in [each for each in self._pending if each.expires <= now]:
+    def _expired(self, late: list[Slot], now: float) -> None:
+        sent = len(self._queue) - len(self._out)
+        handed = set(islice(self._queue, sent))
+        for slot in late:
             # Firing one may end others.
-            if not pending.called:
-                pending.errback(CommandTimeout(f"no reply within {self._timeout} s"))
-        again = self._pending and self._state is not _State.CLOSED
-        if again and self._expiry_call is None:
-            self._expire_later()
+            if slot.called:
+                continue
+            if slot in handed:
+                slot.errback(CommandTimeout("no reply in the time that it was given"))
+            else:
+                self._withdrawn = True
+                slot.errback(
+                    RedisConnectionError("not sent in the time that it was given")
+                )
 
     def _stalled(self) -> None:
         self.abort(RedisConnectionError("the server does not answer a ping"))
@@ -277,8 +427,8 @@ class RedisConnection(Protocol):
             L{MaybeExecuted}.
         @return: fires after everything else of the connection has.
         """
-        if self._state is _State.OPEN:
-            self._state = _State.CLOSING
+        if self._state is _OPEN:
+            self._state = _CLOSING
             self._close_call = self._clock.callLater(
                 timeout,
                 self.abort,
@@ -290,7 +440,8 @@ class RedisConnection(Protocol):
         return self.when_disconnected().addCallback(lambda _: None)
 
     def _close_if_drained(self) -> None:
-        if all(pending.called for pending in self._pending):
+        if all(pending.called for pending in self._queue):
+            self._wire.unregisterProducer()
             self._wire.loseConnection()
 
     def abort(self, reason: RedisError | None = None) -> None:
@@ -301,9 +452,9 @@ class RedisConnection(Protocol):
 
         @param reason: what is told of it.
         """
-        if self.transport is None or self._state is _State.CLOSED:
+        if self.transport is None or self._state is _CLOSED:
             return
-        self._state = _State.CLOSED
+        self._state = _CLOSED
         self._reason = reason or RedisConnectionError("the connection was aborted")
         self._wire.abortConnection()
 
@@ -320,13 +471,14 @@ class RedisConnection(Protocol):
         return waiting
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        clean = self._state is _State.CLOSING and not self._owes()
-        self._state = _State.CLOSED
+        clean = self._state is _CLOSING and not self._owes()
+        self._state = _CLOSED
         if self._reason is None and not clean:
             self._reason = RedisConnectionError(
                 f"the connection was lost: {reason.getErrorMessage()}"
             )
         self._cancel_calls()
+        self._send = _send_nothing
         self._fail_pending()
         self._ended = True
         waiting, self._disconnected = self._disconnected, []
@@ -334,16 +486,17 @@ class RedisConnection(Protocol):
             each.callback(self._reason)
 
     def _owes(self) -> bool:
-        return any(not pending.called for pending in self._pending)
+        return any(not pending.called for pending in self._queue)
 
     def _cancel_calls(self) -> None:
         self._pulse.stop()
-        for call in (self._flush_call, self._close_call, self._expiry_call):
+        self._deadlines.stop()
+        for call in (self._flush_call, self._close_call):
             if call is not None and call.active():
                 call.cancel()
 
     def _fail_pending(self) -> None:
-        pending, self._pending = self._pending, deque()
+        pending, self._queue = self._queue, deque()
         sent = len(pending) - len(self._out)
         self._out.clear()
         for place, each in enumerate(pending):

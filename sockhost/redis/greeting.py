@@ -30,42 +30,30 @@ class Greeting:
     db: int = 0
 
 
-@frozen(kw_only=True)
-class Server:
-    """
-    Who answered.
-
-    @ivar version: as the server says it, or C{None} for one that does not.
-    @ivar protocol: 2 or 3.
-    """
-
-    version: str | None = None
-    protocol: int = 2
-
-
-async def greet(connection: RedisConnection, greeting: Greeting) -> Server:
+async def greet(connection: RedisConnection, greeting: Greeting) -> None:
     """
     Agree on the protocol (3, or 2 with a server that knows no other),
-    authenticate, set the name and select the database.
+    authenticate, set the name and select the database.  The connection knows
+    its C{protocol} and C{server_version} after that.
 
     @raise RedisReplyError: the server refuses one of them.
     """
-    server = await _hello(connection, greeting)
+    await _hello(connection, greeting)
     if greeting.db:
         await connection.execute("SELECT", greeting.db)
-    return server
 
 
-async def _hello(connection: RedisConnection, greeting: Greeting) -> Server:
+async def _hello(connection: RedisConnection, greeting: Greeting) -> None:
     try:
         reply = await connection.execute("HELLO", 3, *_hello_options(greeting))
     except RedisReplyError as error:
         if not _is_old(error):
             raise
     else:
-        return Server(version=_version(reply), protocol=3)
+        connection.protocol = 3
+        connection.server_version = _version(reply)
+        return
     await _introduce(connection, greeting)
-    return Server()
 
 
 def _hello_options(greeting: Greeting) -> list[str]:

@@ -6,9 +6,10 @@ wants it to be.
 
 from __future__ import annotations
 
+import codecs
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from attrs import Attribute, field, frozen, validators
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError  # noqa: A004
@@ -31,12 +32,19 @@ from sockhost.interfaces import (
 )
 from sockhost.redis.client import RedisClient
 from sockhost.redis.connection import RedisConnection
-from sockhost.redis.greeting import Greeting, Server, greet
+from sockhost.redis.greeting import Greeting, greet
 from sockhost.redis.url import RedisURL, parse_url
 
 
 def _check_url(_instance: object, _attribute: Attribute[str], value: str) -> None:
     parse_url(value)
+
+
+def _check_codec(_instance: object, _attribute: Attribute[str], value: str) -> None:
+    try:
+        codecs.lookup(value)
+    except LookupError as error:
+        raise ValueError(str(error)) from None
 
 
 def _seconds(default: float) -> float:
@@ -58,7 +66,10 @@ class RedisConfig:
     @ivar timeout: seconds after which a command without a reply fails; 0 for
         no limit.
     @ivar wait: seconds that a command waits for a connection.
-    @ivar max_queued: how many commands may wait for a connection.
+    @ivar max_queued: how many commands may be unanswered, sent or not.
+    @ivar when_full: what becomes of more than C{max_queued} commands:
+        C{"fail"} at once, or C{"wait"} for room, for as long as C{wait} says.
+    @ivar decode: the encoding of replies as text; C{None} for bytes.
     @ivar ping_interval: seconds between the pings that find out that the
         server is gone without a word; 0 for none.  A command that blocks the
         connection for more than twice as long ends it.
@@ -74,7 +85,11 @@ class RedisConfig:
     client_name: str = ""
     timeout: float = _seconds(0.0)
     wait: float = _seconds(1.0)
-    max_queued: int = field(default=10_000, validator=validators.ge(0))
+    max_queued: int = field(default=100_000, validator=validators.ge(1))
+    when_full: Literal["fail", "wait"] = "fail"
+    decode: str | None = field(
+        default=None, validator=validators.optional(_check_codec)
+    )
     ping_interval: float = _seconds(15.0)
     connect_timeout: float = field(default=5.0, validator=validators.gt(0))
     grace: float = _seconds(5.0)
@@ -116,9 +131,10 @@ class RedisUnit:
         """
         self._name = name
         self._reactor = reactor
-        self._client = RedisClient(reactor, config.wait, config.max_queued)
+        self._client = RedisClient(reactor)
         self._configure(config)
-        self._server = Server()
+        self._server_version: str | None = None
+        self._protocol = 2
         self._connection: RedisConnection | None = None
         self._attempt: Deferred[None] | None = None
         self._attempt_over: list[Deferred[None]] = []
@@ -137,7 +153,13 @@ class RedisUnit:
         self._config = config
         self._url = url
         self.grace = config.grace
-        self._client.configure(config.wait, config.max_queued)
+        self._client.configure(
+            config.wait,
+            config.max_queued,
+            self.dial,
+            config.decode,
+            config.when_full == "wait",
+        )
 
     def client(self) -> RedisClient:
         """
@@ -185,8 +207,8 @@ class RedisUnit:
         return {
             "url": str(self._url),
             "connected": self._client.connected,
-            "server_version": self._server.version,
-            "protocol": self._server.protocol,
+            "server_version": self._server_version,
+            "protocol": self._protocol,
             "queued": self._client.queued,
             "outstanding": self._client.outstanding,
             "latency": None if connection is None else connection.latency,
@@ -195,15 +217,30 @@ class RedisUnit:
 
     # -- connecting ---------------------------------------------------------
 
-    async def _connect(self) -> None:
+    def dial(self) -> Deferred[RedisConnection]:
+        """
+        Make one more connection as the configuration says, greeted and ready
+        for use.
+
+        @return: fails with L{RedisConnectionError}, or with L{RedisReplyError
+            <sockhost.interfaces.RedisReplyError>} if the server refuses it.
+            Cancelling gives up, and nothing is left.
+        """
+        return Deferred.fromCoroutine(self._dial())
+
+    async def _dial(self) -> RedisConnection:
         limit = self._config.connect_timeout
         opening = Deferred.fromCoroutine(self._open())
         try:
-            connection = await opening.addTimeout(limit, self._reactor)
+            return await opening.addTimeout(limit, self._reactor)
         except TimeoutError:
-            self._failed(
-                RedisConnectionError(f"{self._url}: no answer within {limit} s")
-            )
+            raise RedisConnectionError(
+                f"{self._url}: no answer within {limit} s"
+            ) from None
+
+    async def _connect(self) -> None:
+        try:
+            connection = await self.dial()
         except CancelledError:
             raise
         except Exception as error:
@@ -222,9 +259,9 @@ class RedisUnit:
         raise error
 
     async def _open(self) -> RedisConnection:
-        connection = await self._dial()
+        connection = await self._reach()
         try:
-            self._server = await greet(connection, self._greeting)
+            await greet(connection, self._greeting)
         except MaybeExecuted:
             reason = await connection.when_disconnected()
             raise RedisConnectionError(f"{self._url}: {reason}") from None
@@ -234,7 +271,7 @@ class RedisUnit:
             raise
         return connection
 
-    async def _dial(self) -> RedisConnection:
+    async def _reach(self) -> RedisConnection:
         factory = Factory.forProtocol(self._make_connection)
         factory.noisy = False
         endpoint = self._endpoint()
@@ -258,6 +295,8 @@ class RedisUnit:
     def _use(self, connection: RedisConnection) -> None:
         self.last_error = None
         self._connects += 1
+        self._server_version = connection.server_version
+        self._protocol = connection.protocol
         self._connection = connection
         self._client.attach(connection)
         connection.when_disconnected().addCallback(self._ended, connection)

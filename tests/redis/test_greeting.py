@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from sockhost.interfaces import RedisReplyError
 from sockhost.redis.connection import RedisConnection
-from sockhost.redis.greeting import Greeting, Server, greet
+from sockhost.redis.greeting import Greeting, greet
 from tests.redis.fakes import HELLO, Wire
 
 
@@ -22,7 +22,7 @@ class GreetTests(SynchronousTestCase):
         self.connection = RedisConnection(clock)
         self.wire = Wire(clock, self.connection)
 
-    def greet(self, greeting: Greeting) -> Deferred[Server]:
+    def greet(self, greeting: Greeting) -> Deferred[None]:
         return Deferred.fromCoroutine(greet(self.connection, greeting))
 
     def test_plain(self) -> None:
@@ -30,9 +30,9 @@ class GreetTests(SynchronousTestCase):
         greeted = self.greet(Greeting())
         self.assertEqual(self.wire.sent(), [[b"HELLO", b"3"]])
         self.wire.send(HELLO)
-        self.assertEqual(
-            self.successResultOf(greeted), Server(version="9.1.2", protocol=3)
-        )
+        self.successResultOf(greeted)
+        self.assertEqual(self.connection.server_version, "9.1.2")
+        self.assertEqual(self.connection.protocol, 3)
 
     def test_everything(self) -> None:
         """User, password and name go with the first command, then the database."""
@@ -62,7 +62,8 @@ class GreetTests(SynchronousTestCase):
                 said,
                 [[b"AUTH", b"p"], [b"CLIENT", b"SETNAME", b"me"], [b"SELECT", b"1"]],
             )
-            self.assertEqual(self.successResultOf(greeted), Server())
+            self.successResultOf(greeted)
+            self.assertEqual(self.connection.protocol, 2)
 
     def test_old_server_with_user(self) -> None:
         """A user is named to an old server too."""
@@ -77,7 +78,8 @@ class GreetTests(SynchronousTestCase):
         self.wire.clear()
         self.wire.send(b"-ERR unknown command 'HELLO'\r\n")
         self.assertEqual(self.wire.sent(), [])
-        self.assertEqual(self.successResultOf(greeted), Server())
+        self.successResultOf(greeted)
+        self.assertIsNone(self.connection.server_version)
 
     def test_refused(self) -> None:
         """Any other refusal is passed on."""

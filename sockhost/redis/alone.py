@@ -1,0 +1,45 @@
+# -*- test-case-name: tests.redis.test_alone -*-
+"""
+Commands that block, each on a connection to itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+
+from sockhost.redis.connection import RedisConnection
+from sockhost.redis.slots import Pending
+
+
+class Lender(Protocol):
+    """What lends connections: the client."""
+
+    def dedicated(self) -> Deferred[RedisConnection]:
+        """Lend a connection."""
+
+    def release(self, connection: RedisConnection) -> None:
+        """Take it back."""
+
+
+def execute_alone(
+    lender: Lender, data: bytes, timeout: float | None = None
+) -> Deferred[Any]:
+    """
+    Send one encoded command on a connection to itself.
+
+    @return: like that of L{RedisConnection.execute}, but cancelling it, or its
+        running out of time, closes the connection: so the server does not take
+        an item out of a list for nobody.
+    """
+    return Deferred.fromCoroutine(_execute(lender, data, timeout))
+
+
+async def _execute(lender: Lender, data: bytes, timeout: float | None) -> Any:
+    connection = await lender.dedicated()
+    try:
+        return await connection.enqueue(Pending(connection.withdraw), data, timeout)
+    finally:
+        # One that still owes the reply is closed by this.
+        lender.release(connection)

@@ -1,0 +1,134 @@
+# -*- test-case-name: tests.redis.test_names -*-
+"""
+What a command's name says about where it may be sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+
+from sockhost.redis.resp import Argument
+
+
+class Place(Enum):
+    """
+    Where a command may be sent.
+
+    @cvar SHARED: to the connection that all share.
+    @cvar ALONE: to a connection of its own, because it may keep the server
+        from answering anything else there.
+    @cvar NOWHERE: to neither, because it changes what the replies of a
+        connection mean, or whose they are.
+    """
+
+    SHARED = "shared"
+    ALONE = "alone"
+    NOWHERE = "nowhere"
+
+
+# On a connection that comes back by itself these cannot stay true.
+NOT_SHARED = frozenset(
+    {
+        "SUBSCRIBE",
+        "UNSUBSCRIBE",
+        "PSUBSCRIBE",
+        "PUNSUBSCRIBE",
+        "SSUBSCRIBE",
+        "SUNSUBSCRIBE",
+        "MONITOR",
+        "SYNC",
+        "PSYNC",
+        "HELLO",
+        "AUTH",
+        "SELECT",
+        "RESET",
+        "QUIT",
+        "MULTI",
+        "EXEC",
+        "DISCARD",
+        "WATCH",
+        "UNWATCH",
+        "ASKING",
+        "READONLY",
+        "READWRITE",
+        "CLIENT REPLY",
+        "CLIENT TRACKING",
+        "CLIENT CACHING",
+    }
+)
+BLOCKING = frozenset(
+    {
+        "BLPOP",
+        "BRPOP",
+        "BRPOPLPUSH",
+        "BLMOVE",
+        "BLMPOP",
+        "BZPOPMIN",
+        "BZPOPMAX",
+        "BZMPOP",
+        "WAIT",
+        "WAITAOF",
+    }
+)
+BLOCKING_WITH_BLOCK = frozenset({"XREAD", "XREADGROUP"})
+_DEPENDS = frozenset({"CLIENT", *BLOCKING_WITH_BLOCK})
+# How many names are remembered: more than any server has commands.
+_REMEMBERED = 2048
+_LONGEST = 64
+_ordinary: set[object] = set()
+
+
+def place_of(args: Sequence[Argument]) -> Place:
+    """Say where a command may be sent.  It must have a name."""
+    first = args[0]
+    # The way that nearly all take: a name that was judged before.
+    try:
+        if first in _ordinary:
+            return Place.SHARED
+    except TypeError:
+        pass
+    return _judge(args)
+
+
+def _judge(args: Sequence[Argument]) -> Place:
+    name = _word(args[0])
+    if name in NOT_SHARED:
+        return Place.NOWHERE
+    if name in BLOCKING:
+        return Place.ALONE
+    if name in BLOCKING_WITH_BLOCK:
+        # In front of STREAMS there are options only, behind it any name.
+        return Place.ALONE if "BLOCK" in _options(args) else Place.SHARED
+    if name == "CLIENT" and len(args) > 1 and command_name(args) in NOT_SHARED:
+        return Place.NOWHERE
+    _remember(args[0], name)
+    return Place.SHARED
+
+
+def _remember(first: Argument, name: str) -> None:
+    room = len(_ordinary) < _REMEMBERED and len(name) < _LONGEST
+    if room and name not in _DEPENDS and isinstance(first, str | bytes):
+        _ordinary.add(first)
+
+
+def _options(args: Sequence[Argument]) -> list[str]:
+    words: list[str] = []
+    for value in args[1:]:
+        word = _word(value)
+        if word == "STREAMS":
+            break
+        words.append(word)
+    return words
+
+
+def command_name(args: Sequence[Argument]) -> str:
+    """The name of a command, with that of its part: C{"CLIENT REPLY"}."""
+    name = _word(args[0])
+    return f"{name} {_word(args[1])}" if name == "CLIENT" and len(args) > 1 else name
+
+
+def _word(value: Argument) -> str:
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value).decode("ascii", "replace").upper()
+    return value.upper() if isinstance(value, str) else ""
