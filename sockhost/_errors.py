@@ -64,6 +64,29 @@ class NoSuchUnit(SockhostError):
         self.name = name
 
 
+class NoClients(SockhostError):
+    """
+    The clients of a unit were asked for, and it is not of a kind that has any.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"unit {name!r} has no clients: it is no socket")
+        self.name = name
+
+
+class NoSuchClient(SockhostError):
+    """
+    A client was meant that is not connected to the unit, or not any more.
+
+    @ivar client: its id.
+    """
+
+    def __init__(self, name: str, client: str) -> None:
+        super().__init__(f"no client {client!r} is connected to {name!r}")
+        self.name = name
+        self.client = client
+
+
 class UnitLost(SockhostError):
     """
     A unit that was starting or up is not running any more.

@@ -107,6 +107,33 @@ class IClient(Interface):
             L{FrameError} if the payload is too large.
         """
 
+    sender = Attribute(
+        """
+        Who wrote the bytes that were read last, a L{PeerCredentials
+        <sockhost.sockets.credentials.PeerCredentials>}: with
+        C{pass_credentials}, else C{None}.
+        """
+    )
+
+    def take_fds() -> list[int]:
+        """
+        Get the descriptors that the client has passed and that nobody has
+        taken yet, in their order.  Those of a frame are there when the frame
+        is received, maybe with those of the next.  They are the caller's to
+        close; what is never taken is closed when the client is gone.
+        """
+
+    def send_fds(payload: bytes, descriptors: Sequence[int]) -> Deferred[None]:
+        """
+        Send one frame and pass descriptors with it.  They are duplicated, so
+        the caller's may be closed at once.
+
+        @return: as for L{send}.  Fails with L{SockhostError} if the socket
+            does not pass any (C{pass_fds}), and with C{OSError} or
+            C{ValueError} if one is none or they are too many for the system;
+            then nothing was sent.
+        """
+
     def drop(reason: str) -> None:
         """
         End the connection once what was queued before is sent.  The handler's

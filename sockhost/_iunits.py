@@ -272,6 +272,20 @@ class IHost(IUnitHost):
             C{False} when it was restarted for it.
         """
 
+    def clients(name: str) -> Deferred[Sequence[Mapping[str, object]]]:
+        """
+        Describe the clients that are connected to a unit, see
+        L{IClientsUnit.clients}.  Fails with L{NoClients} if it is a unit that
+        has none.
+        """
+
+    def kick(name: str, client: str, asked_by: str) -> Deferred[None]:
+        """
+        Drop a client of a unit, see L{IClientsUnit.kick}.  Fails with
+        L{NoSuchClient} if there is no such client, and with L{NoClients} as
+        L{clients} does.
+        """
+
     def reconfigure(asked_by: str) -> Deferred[Mapping[str, Sequence[str]]]:
         """
         Read the configuration file again and change what changed.
@@ -330,6 +344,27 @@ class IHookedUnit(IUnit):
         the handler that runs.
 
         @return: fires when all have ended; fails with the first failure.
+        """
+
+
+class IClientsUnit(IUnit):
+    """A unit whose clients can be looked at one by one, and be dropped."""
+
+    def clients() -> Deferred[Sequence[Mapping[str, object]]]:
+        """
+        Describe those who are connected.
+
+        @return: fires with a mapping for each, whose values C{json} can write.
+            C{"id"} is a string that no other client of the unit has had since
+            the process began that serves it.
+        """
+
+    def kick(client: str) -> Deferred[bool]:
+        """
+        Drop a client.  What was queued to it is sent before.
+
+        @param client: its C{"id"}.
+        @return: fires with C{True} if there was one.
         """
 
 

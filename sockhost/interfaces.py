@@ -24,6 +24,8 @@ from sockhost._errors import (
     GoalChanged,
     HostLocked,
     MaybeExecuted,
+    NoClients,
+    NoSuchClient,
     NoSuchUnit,
     NotReady,
     PathInUse,
@@ -54,6 +56,7 @@ from sockhost._iparts import (
     ISpawner,
 )
 from sockhost._iunits import (
+    IClientsUnit,
     IHookedUnit,
     IHost,
     ILifecycle,
@@ -76,6 +79,7 @@ __all__ = [
     "IBatchHandler",
     "IChild",
     "IClient",
+    "IClientsUnit",
     "ICodec",
     "ICodecKind",
     "IHookedUnit",
@@ -92,6 +96,8 @@ __all__ = [
     "IUnitKind",
     "IUsableUnit",
     "MaybeExecuted",
+    "NoClients",
+    "NoSuchClient",
     "NoSuchUnit",
     "NotReady",
     "PathInUse",

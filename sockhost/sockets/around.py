@@ -5,7 +5,7 @@ What a session stands between: the server above it, the connection below it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any, Protocol
 
@@ -77,6 +77,47 @@ class Carrier(Protocol):
 
     def fileno(self) -> int:
         """The descriptor of the connection, or -1 if there is none."""
+
+
+class Quiet(Protocol):
+    """
+    A connection that does without a session as long as nothing happens to it
+    but frames and answers.  Its attributes are those of a session.
+
+    @ivar work: the Deferreds of the requests that are not answered, or C{None}.
+    """
+
+    client: IClient
+    frames_in: int
+    frames_out: int
+    bytes_in: int
+    bytes_out: int
+    in_flight_bytes: int
+    held: int
+    work: Mapping[Deferred[Any], int] | None
+
+    @property
+    def in_flight(self) -> int: ...  # noqa: D102
+
+    @property
+    def reading(self) -> bool: ...  # noqa: D102
+
+
+class QuietOnes(Protocol):
+    """Connections without a session."""
+
+    def __len__(self) -> int: ...  # noqa: D105
+
+    def __iter__(self) -> Iterator[Quiet]: ...  # noqa: D105
+
+    def wake(self) -> None:
+        """Give each of them a session."""
+
+    def wake_holders(self) -> None:
+        """Give a session to those who make the process hold something."""
+
+    def reconsider(self) -> None:
+        """The limits have changed."""
 
 
 class Surroundings(Protocol):

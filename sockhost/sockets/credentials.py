@@ -14,6 +14,7 @@ from typing import Protocol
 from attrs import frozen
 
 _UCRED = Struct("=iII")
+UCRED_SIZE = _UCRED.size
 _NOBODY = 0xFFFFFFFF
 # The socket module does not have it.
 _SO_PEERGROUPS = 59
@@ -51,7 +52,11 @@ def peer_credentials(connection: HasSocketOptions) -> PeerCredentials:
         what its C{getHandle()} returns.
     @raise OSError: it is not a socket.
     """
-    answer = connection.getsockopt(SOL_SOCKET, SO_PEERCRED, _UCRED.size)
+    return unpack_ucred(connection.getsockopt(SOL_SOCKET, SO_PEERCRED, UCRED_SIZE))
+
+
+def unpack_ucred(answer: bytes) -> PeerCredentials:
+    """Read the C{struct ucred} that the kernel answers with."""
     pid, uid, gid = _UCRED.unpack(answer)
     return PeerCredentials(
         pid if pid > 0 else None,

@@ -104,6 +104,22 @@ class Exchange(ABC):
         """Whether answers are being worked on or are not sent yet."""
         return self.in_flight > 0 or self.carrier.queued > 0
 
+    @property
+    def quiet(self) -> bool:
+        """Whether it is open, and all that it holds is what it has counted."""
+        return (
+            self.phase is Phase.OPEN
+            and self._reading
+            and self._held == 0
+            and not (self.busy or self._backlog or self._delivering)
+            and not (self.codec.buffered or self.codec.error or self.finished)
+            and not self.server.draining
+        )
+
+    def answered(self, result: object, answer: Deferred[Any], size: int) -> None:
+        """A request has been answered that was taken over with others."""
+        self._answered(result, answer, 1, size, self._reply)
+
     def feed(self, data: bytes) -> None:
         """Bytes have arrived."""
         if self.phase in _OVER:
@@ -179,9 +195,9 @@ class Exchange(ABC):
                 if type(answer) is not bytes:
                     answer = settle(answer)
             except Exception:
-                self._fault(Failure())
+                self.fault(Failure())
             else:
-                self._take(answer, len(frame))
+                self.take(answer, len(frame))
 
     def _hand_over_batches(
         self,
@@ -197,7 +213,7 @@ class Exchange(ABC):
             try:
                 answers = settle(received(self.client, frames))
             except Exception:
-                self._fault(Failure())
+                self.fault(Failure())
                 return
             reply = partial(self._reply_all, list(map(len, frames)))
             if isinstance(answers, Deferred):
@@ -205,7 +221,8 @@ class Exchange(ABC):
             else:
                 reply(answers)
 
-    def _take(self, answer: object, size: int) -> None:
+    def take(self, answer: object, size: int) -> None:
+        """The handler has returned something for a frame of this size."""
         if isinstance(answer, Deferred):
             self._await(answer, 1, size, self._reply)
         else:
@@ -243,7 +260,7 @@ class Exchange(ABC):
         if self.phase in _OVER:
             self._too_late(result)
         elif isinstance(result, Failure):
-            self._fault(result)
+            self.fault(result)
         else:
             reply(result)
         self.progress()
@@ -258,7 +275,7 @@ class Exchange(ABC):
                 )
             self._put(answer)
         except (TypeError, FrameError):
-            self._fault(Failure())
+            self.fault(Failure())
 
     def _reply_all(self, sizes: Sequence[int], answers: Any) -> None:
         if answers is None:
@@ -271,13 +288,13 @@ class Exchange(ABC):
                 )
             self._take_each(answers, sizes)
         except Exception:
-            self._fault(Failure())
+            self.fault(Failure())
 
     def _take_each(self, answers: Sequence[object], sizes: Sequence[int]) -> None:
         for answer, size in zip(answers, sizes, strict=True):
             settled = settle(answer)
             if self.phase is Phase.OPEN:
-                self._take(settled, size)
+                self.take(settled, size)
             elif isinstance(settled, Deferred):
                 # An earlier one was bad: what has begun is ended, as in _close.
                 settled.addErrback(self._too_late)
@@ -289,7 +306,8 @@ class Exchange(ABC):
         self.bytes_out += len(data)
         self.carrier.put(data)
 
-    def _fault(self, failure: Failure) -> None:
+    def fault(self, failure: Failure) -> None:
+        """The handler has failed: log it and drop the client."""
         self._blame("received", failure)
         self.end(f"the handler failed: {failure.getErrorMessage()}")
 
@@ -324,22 +342,13 @@ class Exchange(ABC):
         self._backlog_bytes = 0
 
     def _full(self) -> bool:
-        limits = self.server.limits
         queued, in_flight = self.carrier.queued, self.in_flight
         if self.phase is not Phase.OPEN or self.server.draining:
             return True
         if self.server.tight and (queued or in_flight):
             return True
-        if self._reading:
-            return (
-                queued > limits.high_water
-                or in_flight >= limits.max_in_flight
-                or self.in_flight_bytes >= limits.max_in_flight_bytes
-            )
-        return (
-            queued > limits.low_water
-            or in_flight >= limits.few_in_flight
-            or self.in_flight_bytes >= limits.few_in_flight_bytes
+        return self.server.limits.reached(
+            self._reading, queued, in_flight, self.in_flight_bytes
         )
 
     def _balance(self) -> None:

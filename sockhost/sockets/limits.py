@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from sockhost.sockets.wire import MAX_FRAME
 
@@ -29,6 +29,7 @@ class Limits:
     @ivar max_buffered: the most that all clients of the socket together may
         make this process hold; 0 for no limit.
     @ivar max_clients: further clients are turned away; 0 for no limit.
+    @ivar max_clients_per_uid: so are further clients of a user with so many.
     @ivar frame_timeout: seconds that a frame may take to come whole; 0 for no
         limit, here and in the next two.
     @ivar idle_timeout: seconds that a client may stay without anything coming
@@ -45,6 +46,7 @@ class Limits:
     max_in_flight_bytes: int = 16 * 1024 * 1024
     max_buffered: int = 256 * 1024 * 1024
     max_clients: int = 0
+    max_clients_per_uid: int = 0
     frame_timeout: float = 0.0
     idle_timeout: float = 0.0
     stall_timeout: float = 0.0
@@ -65,6 +67,28 @@ class Limits:
         """Reading goes on when unanswered requests have fewer bytes than this."""
         return max(1, self.max_in_flight_bytes * 3 // 4)
 
+    def reached(self, reading: bool, queued: int, in_flight: int, size: int) -> bool:
+        """
+        Say whether so much is owed to a client that it is not to be read from.
+
+        @param reading: whether it is read from now: going on takes less than
+            going on for a while longer.
+        @param queued: bytes that queue towards it.
+        @param in_flight: its requests that are not answered.
+        @param size: the bytes of those.
+        """
+        if reading:
+            return (
+                queued > self.high_water
+                or in_flight >= self.max_in_flight
+                or size >= self.max_in_flight_bytes
+            )
+        return (
+            queued > self.low_water
+            or in_flight >= self.few_in_flight
+            or size >= self.few_in_flight_bytes
+        )
+
 
 @define
 class Counters:
@@ -73,6 +97,8 @@ class Counters:
 
     @ivar accepted: clients whose C{connected} ended well.
     @ivar refused: clients that were turned away.
+    @ivar refused_for: how many of them why, by the words of
+        L{door<sockhost.sockets.door>}.
     @ivar frames_in: frames that were given to the handler.
     @ivar frames_out: frames that were queued to clients.
     @ivar bytes_in: bytes that were read.
@@ -89,3 +115,9 @@ class Counters:
     bytes_out: int = 0
     errors: int = 0
     in_flight: int = 0
+    refused_for: dict[str, int] = field(factory=dict)
+
+    def refuse(self, why: str) -> None:
+        """Count a client that was turned away."""
+        self.refused += 1
+        self.refused_for[why] = self.refused_for.get(why, 0) + 1

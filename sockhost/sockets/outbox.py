@@ -5,7 +5,8 @@ What is queued towards one client, and who waits until it is sent.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
@@ -113,6 +114,17 @@ class Outbox:
         self.queued += len(data)
         if not self._held and self._given < BATCH:
             self._give()
+
+    def attach(self, descriptors: Sequence[int]) -> None:
+        """
+        Send descriptors with what is put in next, on a L{PassingTransport
+        <sockhost.sockets.passing.PassingTransport>}.
+
+        @raise OSError: one of them is none.
+        @raise ValueError: they are too many.
+        """
+        transport: Any = self._transport
+        transport.attach(descriptors, after=self.queued - self._given)
 
     def when_sent(self) -> Deferred[None]:
         """

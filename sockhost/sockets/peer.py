@@ -6,15 +6,18 @@ A client as its handler sees it.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from zope.interface import implementer
 
-from sockhost.interfaces import IClient
+from sockhost.interfaces import FrameError, IClient, SockhostError
 from sockhost.sockets.around import Phase
+from sockhost.sockets.beside import Beside
+from sockhost.sockets.credentials import PeerCredentials
 from sockhost.sockets.identity import groups_of, pidfd_of
 
 if TYPE_CHECKING:
@@ -29,12 +32,15 @@ class Client:
     """
     A client as its handler sees it.  What a handler seldom asks for is found
     out when it asks: there may be very many clients.
+
+    @ivar beside: what comes beside the bytes, if anything does.
     """
 
     _session: Session
     connected_at: float
     data: Any = None
     id: int = field(factory=lambda: next(_ids), init=False)
+    beside: Beside | None = field(default=None, init=False)
     _pidfd: int | None = field(default=None, init=False)
 
     @property
@@ -104,12 +110,50 @@ class Client:
         """Send one frame; fires when the kernel has taken it."""
         return self._session.send(payload)
 
+    @property
+    def sender(self) -> PeerCredentials | None:
+        """Who wrote the bytes that were read last, if that is told."""
+        return None if self.beside is None else self.beside.sender
+
+    def take_fds(self) -> list[int]:
+        """Get the descriptors that the client has passed, to close them."""
+        return [] if self.beside is None else self.beside.take()
+
+    def send_fds(self, payload: bytes, descriptors: Sequence[int]) -> Deferred[None]:
+        """Send one frame with descriptors; fires when the kernel has taken it."""
+        if self.beside is None:
+            return fail(SockhostError("this socket passes no descriptors (pass_fds)"))
+        try:
+            # What cannot be sent must not leave its descriptors to the next.
+            self._session.codec.encode(payload)
+            if self.connected:
+                self.beside.attach(descriptors)
+        except (FrameError, OSError, ValueError):
+            return fail()
+        return self._session.send(payload)
+
+    def descriptors_received(self, descriptors: Sequence[int]) -> None:
+        """The client has passed descriptors."""
+        if self.beside is not None and not self.beside.receive(descriptors):
+            self.drop("it passed more descriptors than are taken (max_fds)")
+
+    def credentials_received(self, sender: PeerCredentials) -> None:
+        """The kernel says who writes now."""
+        if self.beside is not None:
+            self.beside.sender = sender
+
     def drop(self, reason: str) -> None:
         """End the connection once what was queued before is sent."""
         self._session.end(reason)
+
+    def belong_to(self, session: Any) -> None:
+        """Ask this from now on."""
+        self._session = session
 
     def forget(self) -> None:
         """Close what was opened for the handler.  Its session calls this."""
         if self._pidfd is not None:
             os.close(self._pidfd)
             self._pidfd = None
+        if self.beside is not None:
+            self.beside.close()

@@ -5,7 +5,10 @@ All the clients of one framed socket in this process.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+import socket
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from attrs import asdict, define, evolve, field
@@ -13,6 +16,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
+    IFileDescriptorReceiver,
     IHalfCloseableProtocol,
     IProtocolFactory,
     IReactorTime,
@@ -22,12 +26,23 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sockhost.interfaces import Disconnected, IClient, ICodec
-from sockhost.sockets.credentials import PeerCredentials, peer_credentials
+from sockhost.sockets.around import Carrier, Quiet, QuietOnes
+from sockhost.sockets.beside import Beside
+from sockhost.sockets.credentials import (
+    HasSocketOptions,
+    PeerCredentials,
+    peer_credentials,
+)
+from sockhost.sockets.door import DRAINING, TOO_MANY, Door
 from sockhost.sockets.framing import Length32Codec
 from sockhost.sockets.holdings import Holdings
+from sockhost.sockets.latency import TimedHandler
 from sockhost.sockets.limits import Counters, Limits
 from sockhost.sockets.outbox import Outbox
+from sockhost.sockets.patience import Patience
+from sockhost.sockets.peer import Client
 from sockhost.sockets.session import Session
+from sockhost.sockets.trace import Trace, TracingCodec
 
 Received = Callable[[IClient, bytes], object]
 ReceivedBatch = Callable[[IClient, Sequence[bytes]], object]
@@ -39,6 +54,7 @@ FAREWELL = 5.0
 """Seconds that the handler's C{disconnected} gets when the socket is closed."""
 
 
+@implementer(IFileDescriptorReceiver)
 class FrameProtocol(Protocol):
     """Carries bytes between a transport and a L{Session}."""
 
@@ -61,6 +77,20 @@ class FrameProtocol(Protocol):
         assert self._session is not None
         self._session.lost(_why(reason, self._session))
         self._session = None
+
+    def fileDescriptorReceived(self, descriptor: int) -> None:
+        """A transport that is not meant to take descriptors has taken one."""
+        os.close(descriptor)
+
+    def descriptors_received(self, descriptors: Sequence[int]) -> None:
+        """See L{Receiver<sockhost.sockets.passing.Receiver>}."""
+        assert self._session is not None
+        self._session.client.descriptors_received(descriptors)
+
+    def credentials_received(self, sender: PeerCredentials) -> None:
+        """See L{Receiver<sockhost.sockets.passing.Receiver>}."""
+        assert self._session is not None
+        self._session.client.credentials_received(sender)
 
 
 @implementer(IHalfCloseableProtocol)
@@ -97,11 +127,12 @@ class FrameServer:
     @ivar name: what the log calls this socket.
     @ivar handler: an L{ISocketHandler<sockhost.interfaces.ISocketHandler>};
         C{connected} and C{disconnected} may be missing.
-    @ivar limits: what is allowed; another value is in force at once, but for
-        C{max_frame} and C{half_close}, which are for clients that connect
-        later.
     @ivar totals: what has happened, without what is counted by the sessions
         of those who are connected now.
+    @ivar door: who may come in.
+    @ivar max_fds: how many untaken descriptors of a client are held; C{None} if
+        nothing comes beside the bytes.  For clients that connect later.
+    @ivar trace: where all frames of clients that connect later are noted.
     @ivar draining: C{True} once L{drain} was called.
     """
 
@@ -123,15 +154,20 @@ class FrameServer:
         self.received_batch: ReceivedBatch | None = getattr(
             handler, "received_batch", None
         )
-        self.limits = limits or Limits()
+        self._limits = limits or Limits()
         self.totals = Counters()
-        self._make_codec = codec
+        self.door = Door()
+        self.max_fds: int | None = None
+        self.trace: Trace | None = None
+        self.make_codec = codec
         self.draining = False
         self._hurried = False
         self._sessions: set[Session] = set()
+        self._quiet: list[QuietOnes] = []
         self._holdings = Holdings(
-            lambda: self.limits.max_buffered, lambda: self._sessions
+            lambda: self._limits.max_buffered, self._holders
         )
+        self._patience = Patience(reactor, lambda: self._limits, lambda: self._sessions)
         self._farewells: set[Deferred[None]] = set()
         self._waits: list[_Wait] = []
 
@@ -143,26 +179,56 @@ class FrameServer:
 
     def buildProtocol(self, addr: IAddress) -> FrameProtocol | None:
         """Take a client, or C{None} if there are too many."""
-        allowed = self.limits.max_clients
-        if self.draining or (allowed and len(self._sessions) >= allowed):
-            self.totals.refused += 1
+        # A listener has asked about the client before; an endpoint's has not.
+        if self.draining or self.door.is_full(self.limits):
+            self.totals.refuse(DRAINING if self.draining else TOO_MANY)
             return None
         if self.limits.half_close == "finish":
             return FinishingFrameProtocol(self)
         return FrameProtocol(self)
 
+    def admit(self, connection: HasSocketOptions) -> bool:
+        """
+        Decide about a client that was accepted, and count one that may not
+        come in.
+
+        @param connection: its Unix socket.
+        @raise OSError: the kernel does not tell who it is.
+        """
+        why = self.door.refusal(connection, self.limits)
+        if why is not None:
+            self.totals.refuse(why)
+        return why is None
+
+    @property
+    def limits(self) -> Limits:
+        """
+        What is allowed.  Another value is in force at once, but for
+        C{max_frame} and C{half_close}, which are for clients that connect
+        later.
+        """
+        return self._limits
+
+    @limits.setter
+    def limits(self, limits: Limits) -> None:
+        self._limits = limits
+        for each in self._quiet:
+            each.reconsider()
+        self._patience.reconsider()
+
     @property
     def clients(self) -> list[IClient]:
         """Those who are connected now, in no particular order."""
-        return [each.client for each in self._sessions if each.client.connected]
+        everybody = chain(self._sessions, *self._quiet)
+        return [each.client for each in everybody if each.client.connected]
 
     @property
     def counters(self) -> Counters:
         """What has happened, up to now."""
         sums = evolve(self.totals)
-        for session in self._sessions:
-            _add(session, sums)
-            sums.in_flight += session.in_flight
+        for each in chain(self._sessions, *self._quiet):
+            _add(each, sums)
+            sums.in_flight += each.in_flight
         return sums
 
     @property
@@ -192,18 +258,60 @@ class FrameServer:
 
     def status(self) -> Mapping[str, object]:
         """The counters, and how many clients there are."""
-        return {
-            "clients": len(self._sessions),
+        status = {
+            "clients": len(self._sessions) + sum(map(len, self._quiet)),
             **asdict(self.counters),
             "buffered": self._holdings.total,
         }
+        if isinstance(self.handler, TimedHandler):
+            status["latency"] = self.handler.latency.status()
+        return status
 
     def open_session(self, transport: Any) -> Session:
         """Make the session of a connection, for its protocol."""
-        codec = self._make_codec(self.limits.max_frame)
-        session = Session(self, Outbox(transport), _peer_of(transport), codec)
-        self._sessions.add(session)
+        outbox, peer = Outbox(transport), _peer_of(transport)
+        session = self.make_session(outbox, peer, self.limits.max_frame)
+        if self.max_fds is not None:
+            session.client.beside = Beside(outbox.attach, self.max_fds)
+        self.door.enter(peer.uid)
         return session
+
+    def make_session(
+        self,
+        carrier: Carrier,
+        peer: PeerCredentials,
+        max_frame: int,
+        client: Client | None = None,
+    ) -> Session:
+        """
+        Make a session for a client who is in already.
+
+        @param client: what the handler is given; C{None} for a new one.
+        """
+        codec = self.make_codec(max_frame)
+        tracing = None if self.trace is None else TracingCodec(codec, self.trace)
+        given = {} if client is None else {"client": client}
+        session = Session(self, carrier, peer, tracing or codec, **given)
+        if tracing is not None:
+            tracing.who = f"client {session.client.id} {session.peer}"
+        self._sessions.add(session)
+        self._patience.watch()
+        return session
+
+    def attend(self, quiet: QuietOnes) -> None:
+        """Count also those clients, and those who come to be among them."""
+        self._quiet.append(quiet)
+
+    def dismiss(self, session: Session) -> None:
+        """A session's client does without it from now on."""
+        self._sessions.discard(session)
+        self._patience.forget(session)
+
+    def quiet_gone(self, quiet: Quiet, uid: int | None) -> None:
+        """A client that did without a session is gone."""
+        self.door.leave(uid)
+        _add(quiet, self.totals)
+        self._recheck()
 
     def session_changed(self) -> None:
         """See L{Surroundings<sockhost.sockets.around.Surroundings>}."""
@@ -218,6 +326,8 @@ class FrameServer:
         """See L{Surroundings<sockhost.sockets.around.Surroundings>}."""
         if session in self._sessions:
             self._sessions.discard(session)
+            self.door.leave(session.peer.uid)
+            self._patience.forget(session)
             _add(session, self.totals)
         if farewell is not None:
             self._farewells.add(farewell)
@@ -226,6 +336,8 @@ class FrameServer:
 
     async def _drain(self, seconds: float) -> None:
         self.draining = True
+        for quiet in self._quiet:
+            quiet.wake()
         for session in list(self._sessions):
             session.progress()
         await self._until(self._idle, seconds)
@@ -236,6 +348,13 @@ class FrameServer:
                 session.end(CLOSING)
         await self._until(self._empty, max(seconds, FAREWELL))
         self._cancel_farewells()
+        if self.trace is not None:
+            self.trace.close()
+
+    def _holders(self) -> Iterable[Session]:
+        for quiet in self._quiet:
+            quiet.wake_holders()
+        return self._sessions
 
     def _idle(self) -> bool:
         return self._hurried or not any(each.busy for each in self._sessions)
@@ -271,8 +390,12 @@ class FrameServer:
 
 
 def _peer_of(transport: Any) -> PeerCredentials:
-    handle = getattr(transport, "getHandle", None)
-    return PeerCredentials() if handle is None else peer_credentials(handle())
+    get_handle = getattr(transport, "getHandle", None)
+    handle: Any = None if get_handle is None else get_handle()
+    # That of TLS is no socket, and of TCP the kernel does not know it.
+    if getattr(handle, "family", None) != socket.AF_UNIX:
+        return PeerCredentials()
+    return peer_credentials(handle)
 
 
 def _why(reason: Failure, session: Session) -> Disconnected:
@@ -281,7 +404,7 @@ def _why(reason: Failure, session: Session) -> Disconnected:
     return session.farewell_reason()
 
 
-def _add(session: Session, sums: Counters) -> None:
+def _add(session: Session | Quiet, sums: Counters) -> None:
     sums.frames_in += session.frames_in
     sums.frames_out += session.frames_out
     sums.bytes_in += session.bytes_in

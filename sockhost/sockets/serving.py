@@ -5,19 +5,61 @@ A handler, its server and its listener, in whatever process serves the socket.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from sockhost.interfaces import SockhostError
 from sockhost.sockets.bound import BoundSocket
-from sockhost.sockets.framing import Length32Codec
 from sockhost.sockets.handler import run_hook
-from sockhost.sockets.limits import Limits
+from sockhost.sockets.latency import TimedHandler
 from sockhost.sockets.listener import IListenerReactor, UnixListener
-from sockhost.sockets.server import FrameServer, MakeCodec
+from sockhost.sockets.passing import PassingTransport
+from sockhost.sockets.roster import describe_all, kick
+from sockhost.sockets.server import FrameServer
+from sockhost.sockets.settings import SocketConfig
+from sockhost.sockets.trace import Trace
+
+OnLost = Callable[[Failure], None]
+
+
+def make_server(
+    reactor: IListenerReactor, handler: Any, config: SocketConfig, name: str
+) -> FrameServer:
+    """
+    Make the server of a socket as its configuration says.
+
+    @raise SockhostError: a user or group in it does not exist.
+    """
+    access = config.access()
+    if config.latency:
+        handler = TimedHandler(handler)
+    server = FrameServer(reactor, handler, config.limits, name, config.codec)
+    server.door.access = access
+    if config.passing:
+        server.max_fds = config.max_fds if config.pass_fds else 0
+    if config.trace is not None:
+        server.trace = Trace(config.trace, config.trace_max)
+    return server
+
+
+def make_listener(
+    reactor: IListenerReactor,
+    bound: BoundSocket,
+    server: FrameServer,
+    on_lost: OnLost | None = None,
+) -> UnixListener:
+    """
+    Make the listener of a server: one that asks it about each client, and
+    carries what comes beside the bytes if anything does.
+    """
+    adopt = None if server.max_fds is None else PassingTransport.adopt
+    return UnixListener(reactor, bound, server, on_lost, server.admit, adopt)
 
 
 class SocketServing:
@@ -35,15 +77,19 @@ class SocketServing:
         self,
         reactor: IListenerReactor,
         handler: Any,
-        limits: Limits | None = None,
+        server: FrameServer | None = None,
         name: str = "socket",
-        codec: MakeCodec = Length32Codec,
     ) -> None:
+        """
+        @param server: C{None} for one with the usual limits.
+        """
         self.handler = handler
-        self.server = FrameServer(reactor, handler, limits, name, codec)
+        self.server = server or FrameServer(reactor, handler, name=name)
         self._reactor = reactor
         self._name = name
         self._listener: UnixListener | None = None
+        self._port: IListeningPort | None = None
+        self._port_closed: Deferred[Any] | None = None
         self._started = False
         self._shutdown: Deferred[None] | None = None
         # Who waits for the next call of a hook, and the calls under way.
@@ -59,9 +105,7 @@ class SocketServing:
         """
         return Deferred.fromCoroutine(self._prepare())
 
-    def listen(
-        self, bound: BoundSocket, on_lost: Callable[[Failure], None] | None = None
-    ) -> None:
+    def listen(self, bound: BoundSocket, on_lost: OnLost | None = None) -> None:
         """
         Begin to accept clients.
 
@@ -69,14 +113,26 @@ class SocketServing:
             file is left to the caller.
         @param on_lost: called once if accepting ends by itself.
         """
-        self._listener = UnixListener(self._reactor, bound, self.server, on_lost)
+        self._listener = make_listener(self._reactor, bound, self.server, on_lost)
         self._listener.start()
+
+    def listen_at(self, endpoint: str) -> Deferred[None]:
+        """
+        Begin to accept clients at a server endpoint of Twisted.
+
+        @return: fires when they can connect; fails if they cannot, with
+            L{SockhostError} if the endpoint makes no sense.
+        """
+        return Deferred.fromCoroutine(self._listen_at(endpoint))
 
     def unlisten(self) -> None:
         """Accept nobody any more; those who are connected stay."""
         if self._listener is not None:
             self._listener.stop()
             self._listener = None
+        if self._port is not None:
+            port, self._port = self._port, None
+            self._port_closed = maybeDeferred(port.stopListening)
 
     def run_hook(self, name: str) -> Deferred[None]:
         """
@@ -118,11 +174,29 @@ class SocketServing:
         """The server's counters."""
         return self.server.status()
 
+    def clients(self) -> Sequence[Mapping[str, object]]:
+        """Describe those who are connected."""
+        return describe_all(self.server.clients)
+
+    def kick(self, client: str) -> bool:
+        """Drop one of them; say whether it was there."""
+        return kick(self.server.clients, client)
+
     async def _prepare(self) -> None:
         await run_hook(self.handler, "startup")
         self._started = True
 
+    async def _listen_at(self, endpoint: str) -> None:
+        try:
+            where = serverFromString(self._reactor, endpoint)
+        except Exception as error:
+            raise SockhostError(f"bad endpoint {endpoint!r}: {error}") from error
+        self._port = await where.listen(self.server)
+
     async def _close(self, drain: float) -> None:
+        if self._port_closed is not None:
+            await self._port_closed
+            self._port_closed = None
         await self.server.drain(drain)
         for hook in list(self._hooks.values()):
             hook.cancel()

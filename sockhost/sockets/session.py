@@ -18,7 +18,8 @@ from twisted.python.failure import Failure
 
 from sockhost.interfaces import Disconnected, Refused
 from sockhost.sockets.answers import settle
-from sockhost.sockets.around import Phase
+from sockhost.sockets.around import Phase, Quiet
+from sockhost.sockets.door import BY_HANDLER
 from sockhost.sockets.exchange import Exchange
 from sockhost.sockets.peer import Client
 
@@ -43,7 +44,7 @@ class Session(Exchange):
     @ivar client: what the handler is given.
     """
 
-    client: Client = field(default=Factory(_client, takes_self=True), init=False)
+    client: Client = field(default=Factory(_client, takes_self=True), kw_only=True)
     _reason: Disconnected | None = field(default=None, init=False)
     # Set once "connected" has ended without refusing: a farewell is due.
     _welcomed: bool = field(default=False, init=False)
@@ -69,6 +70,18 @@ class Session(Exchange):
             result.addErrback(self._broken)
         else:
             self._welcome(result)
+
+    def take_over(self, other: Quiet) -> None:
+        """Go on in place of a connection that did without a session so far."""
+        self._welcomed = True
+        self.phase = Phase.OPEN
+        self.frames_in, self.frames_out = other.frames_in, other.frames_out
+        self.bytes_in, self.bytes_out = other.bytes_in, other.bytes_out
+        self.in_flight, self.in_flight_bytes = other.in_flight, other.in_flight_bytes
+        self._work = set(other.work) if other.work else None
+        self._reading = other.reading
+        self._held = other.held
+        self.carrier.start(self.progress)
 
     def end(self, reason: str) -> None:
         """
@@ -146,7 +159,7 @@ class Session(Exchange):
         self._refuse(Disconnected(failure.getErrorMessage()))
 
     def _refuse(self, reason: Disconnected) -> None:
-        self.server.totals.refused += 1
+        self.server.totals.refuse(BY_HANDLER)
         if self.phase is Phase.CONNECTING:
             self._close(reason)
 

@@ -5,28 +5,21 @@ The keys of a unit of the kind C{socket}.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from attrs import field, fields, frozen
+from attrs.validators import optional
 
-from sockhost.config import between, not_negative, python_name, unix_path
+from sockhost.config import between, not_empty, not_negative, python_name
 from sockhost.interfaces import ICodec
 from sockhost.sockets.codecs import DEFAULT, codec_names, find_codec
 from sockhost.sockets.limits import HalfClose, Limits
+from sockhost.sockets.reach import Reach
 from sockhost.sockets.wire import HEADER_SIZE, MAX_FRAME
 
-_OCTAL = re.compile(r"0?[0-7]{3}")
 _MOST = 2**31 - 1
 _MOST_FRAME = 2**32 - 1
-
-
-def _mode(_: object, __: object, value: str) -> None:
-    if not _OCTAL.fullmatch(value):
-        raise ValueError(
-            'expected permissions as octal digits in quotes, such as "0600"'
-        )
 
 
 def _framing(_: object, __: object, value: str) -> None:
@@ -43,19 +36,14 @@ def _room_for_a_frame(config: SocketConfig, _: object, value: int) -> None:
 
 
 @frozen(kw_only=True)
-class SocketConfig:
+class SocketConfig(Reach):
     """
     A framed Unix socket and its handler.
 
-    @ivar path: where the socket is; at most 107 bytes.
     @ivar handler: C{"module:Class"} of an L{ISocketHandler
         <sockhost.interfaces.ISocketHandler>}.
     @ivar options: keyword arguments for the handler's class.
     @ivar workers: how many processes serve the socket; 0 for the host itself.
-    @ivar mode: the permissions of the socket file as octal digits, C{"0600"}.
-    @ivar owner: the user that the socket file is given to.
-    @ivar group: the group that the socket file is given to.
-    @ivar backlog: how many clients may wait to be accepted.
     @ivar framing: how messages are cut out of the stream: C{length32},
         C{length32be-exclusive}, C{netstring}, C{line}, or what an installed
         package adds.
@@ -83,17 +71,19 @@ class SocketConfig:
         queued towards it (at least 256 KiB of a larger frame).
     @ivar half_close: what becomes of a client that closes its sending side
         only: C{drop} ends it at once, C{finish} answers its requests before.
+    @ivar latency: whether the time that the handler takes for its answers is
+        measured, which costs about half a microsecond for each frame.
+    @ivar trace: a file that gets every frame in a form that C{text2pcap} and
+        Wireshark read; worker 2 adds C{-2} to the name.  For finding faults: it
+        costs more than most handlers.
+    @ivar trace_max: the size at which that file becomes C{NAME.1} and a new one
+        is begun.
     @ivar drain: seconds that unanswered requests get when the unit stops.
     """
 
-    path: str = field(validator=unix_path)
     handler: str = field(validator=python_name)
     options: Mapping[str, Any] = field(factory=dict)
     workers: int = field(default=0, validator=not_negative)
-    mode: str = field(default="0600", validator=_mode)
-    owner: str | None = None
-    group: str | None = None
-    backlog: int = field(default=128, validator=between(1, _MOST))
     framing: str = field(default=DEFAULT, validator=_framing)
     max_frame: int = field(
         default=MAX_FRAME, validator=between(HEADER_SIZE, _MOST_FRAME)
@@ -111,12 +101,10 @@ class SocketConfig:
     idle_timeout: float = field(default=0.0, validator=not_negative)
     stall_timeout: float = field(default=0.0, validator=not_negative)
     half_close: HalfClose = "drop"
+    latency: bool = False
+    trace: str | None = field(default=None, validator=optional(not_empty))
+    trace_max: int = field(default=64 * 1024 * 1024, validator=between(4096, 2**53))
     drain: float = field(default=0.0, validator=not_negative)
-
-    @property
-    def mode_bits(self) -> int:
-        """The permissions as a number."""
-        return int(self.mode, 8)
 
     @property
     def limits(self) -> Limits:
@@ -133,7 +121,7 @@ class SocketConfig:
 
 _LIMITS = frozenset(each.name for each in fields(Limits))
 
-LIVE = _LIMITS | {"drain"}
+LIVE = _LIMITS | {"allow", "deny", "drain"}
 """The keys that can change while the socket is open."""
 
 

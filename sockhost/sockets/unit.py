@@ -5,17 +5,18 @@ The kind C{socket}, and its unit that runs inside the host.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import define, field
-from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.logger import Logger
 from twisted.plugin import IPlugin
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sockhost.interfaces import (
+    IClientsUnit,
     IHookedUnit,
     IListeningUnit,
     IUnit,
@@ -24,16 +25,18 @@ from sockhost.interfaces import (
     SockhostError,
     UnitLost,
 )
-from sockhost.sockets.bound import BoundSocket, bind_unix
+from sockhost.sockets.bound import BoundSocket
 from sockhost.sockets.handler import make_handler
-from sockhost.sockets.serving import SocketServing
+from sockhost.sockets.inherited import inherited_sockets
+from sockhost.sockets.reach import open_socket
+from sockhost.sockets.serving import SocketServing, make_server
 from sockhost.sockets.settings import SocketConfig, same_but_live
 
 InWorkers = Callable[[str, SocketConfig, IUnitHost], IUnit]
 Lost = Callable[[Failure], None]
 
 
-@implementer(IListeningUnit, IHookedUnit)
+@implementer(IListeningUnit, IHookedUnit, IClientsUnit)
 class SocketUnit:
     """
     A framed socket that is served by the process of the host.
@@ -93,9 +96,13 @@ class SocketUnit:
         """Take new limits; anything else needs a restart."""
         if not same_but_live(self.config, config):
             return succeed(False)
-        self.config = config
         if self._serving is not None:
+            try:
+                self._serving.server.door.access = config.access()
+            except SockhostError:
+                return fail()
             self._serving.server.limits = config.limits
+        self.config = config
         return succeed(True)
 
     def run_hook(self, name: str) -> Deferred[None]:
@@ -107,7 +114,7 @@ class SocketUnit:
     def status(self) -> Mapping[str, object]:
         """Where it is, and its counters while it is there."""
         details: dict[str, object] = {
-            "path": self.config.path,
+            "path": self.config.where,
             "mode": self.config.mode,
             "handler": self.config.handler,
         }
@@ -115,33 +122,40 @@ class SocketUnit:
             details.update(self._serving.status())
         return details
 
+    def clients(self) -> Deferred[Sequence[Mapping[str, object]]]:
+        """Describe those who are connected."""
+        return succeed([] if self._serving is None else self._serving.clients())
+
+    def kick(self, client: str) -> Deferred[bool]:
+        """Drop one of them."""
+        return succeed(self._serving is not None and self._serving.kick(client))
+
     async def _start(self, lost: Lost) -> None:
         config = self.config
         handler = make_handler(config.handler, self._host, config.options)
+        server = make_server(self._host.reactor, handler, config, self.name)
         serving = self._serving = SocketServing(
-            self._host.reactor, handler, config.limits, self.name, config.codec
+            self._host.reactor, handler, server, self.name
         )
         try:
             await serving.prepare()
-            self._listen(serving, lost)
+            await self._listen(serving, lost)
         except Exception:
             self.unlisten()
             await serving.close()
             self._serving = None
             raise
 
-    def _listen(self, serving: SocketServing, lost: Lost) -> None:
+    async def _listen(self, serving: SocketServing, lost: Lost) -> None:
         # The handler's startup may have ended well although it was cancelled.
         if self._unwanted:
             raise CancelledError
-        config = self.config
-        self._bound = bind_unix(
-            config.path,
-            mode=config.mode_bits,
-            owner=config.owner,
-            group=config.group,
-            backlog=config.backlog,
-        )
+        if self.config.endpoint is not None:
+            await serving.listen_at(self.config.endpoint)
+            if self._unwanted:
+                raise CancelledError
+            return
+        self._bound = open_socket(self.config)
         serving.listen(self._bound, lambda reason: self._lose(reason, lost))
 
     def _attempted(self, result: Failure | None) -> Failure | None:
@@ -201,6 +215,9 @@ class SocketKind:
 
     def make(self, name: str, config: SocketConfig, host: IUnitHost) -> IUnit:
         """Make a socket in the host, or one in workers."""
+        if config.systemd is not None:
+            # Before any child could see the variables, which are not for it.
+            inherited_sockets()
         if config.workers == 0:
             return SocketUnit(name, config, host)
         if self.in_workers is None:

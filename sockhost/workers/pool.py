@@ -12,7 +12,7 @@ or when no worker has come up for a while.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import (
@@ -30,6 +30,7 @@ from zope.interface import implementer
 
 from sockhost.config import RestartPolicy
 from sockhost.interfaces import (
+    IClientsUnit,
     IHookedUnit,
     IListeningUnit,
     ILoggingUnit,
@@ -40,7 +41,8 @@ from sockhost.interfaces import (
 from sockhost.keeper import Keeper
 from sockhost.processes import Spawner
 from sockhost.processes.output import OutputLog
-from sockhost.sockets.bound import BoundSocket, bind_unix
+from sockhost.sockets.bound import BoundSocket
+from sockhost.sockets.reach import open_socket
 from sockhost.sockets.settings import SocketConfig
 from sockhost.status import Event, State
 from sockhost.workers.port import HookFailed
@@ -63,7 +65,7 @@ NO_WORKER = 30.0
 """Seconds without any worker after which the unit counts as lost."""
 
 
-@implementer(IListeningUnit, IHookedUnit, ILoggingUnit)
+@implementer(IListeningUnit, IHookedUnit, ILoggingUnit, IClientsUnit)
 class WorkerSocketUnit:
     """
     A framed socket that N workers serve.
@@ -136,7 +138,7 @@ class WorkerSocketUnit:
     def status(self) -> Mapping[str, object]:
         """Describe the prototype and each worker."""
         return {
-            "path": self._config.path,
+            "path": self._config.where,
             "prototype": _describe(self._prototype_keeper),
             "workers": [
                 {"index": index, **_describe(keeper)}
@@ -155,6 +157,21 @@ class WorkerSocketUnit:
     def run_hook(self, name: str) -> Deferred[None]:
         """Run a hook of the handler in each worker, one after the other."""
         return Deferred.fromCoroutine(self._run_hook(name))
+
+    def clients(self) -> Deferred[Sequence[Mapping[str, object]]]:
+        """
+        Describe the clients of all workers.  The number of the worker stands
+        in front of the number that the worker has for a client: C{"2.17"}.
+        """
+        return Deferred.fromCoroutine(self._clients())
+
+    def kick(self, client: str) -> Deferred[bool]:
+        """Have the worker that has a client drop it."""
+        place, _, number = client.partition(".")
+        for unit in self._workers:
+            if str(unit.index) == place:
+                return unit.kick(number)
+        return succeed(False)
 
     def reopen_logs(self) -> None:
         """Open the log file of the unit again."""
@@ -202,7 +219,7 @@ class WorkerSocketUnit:
         self._output = OutputLog(os.path.join(self._host.log_dir, f"{self._name}.log"))
         await self._all_ready()
         # Only now: nobody can connect before there is somebody to answer.
-        self._bound = self._bind()
+        self._bound = open_socket(self._config)
         await gatherResults(
             [unit.serve(self._bound.fileno()) for unit in self._workers]
         )
@@ -215,16 +232,6 @@ class WorkerSocketUnit:
         self._prototype.timeout = limit / 2 if limit else None
         for unit in self._workers:
             unit.timeout = self._prototype.timeout
-
-    def _bind(self) -> BoundSocket:
-        config = self._config
-        return bind_unix(
-            config.path,
-            mode=config.mode_bits,
-            owner=config.owner,
-            group=config.group,
-            backlog=config.backlog,
-        )
 
     async def _all_ready(self) -> None:
         arriving = self._arriving = Deferred()
@@ -325,6 +332,14 @@ class WorkerSocketUnit:
         for _success, result in stopped:
             if isinstance(result, Failure):
                 result.raiseException()
+
+    async def _clients(self) -> Sequence[Mapping[str, object]]:
+        found = await gatherResults([unit.clients() for unit in self._workers])
+        return [
+            {**client, "id": f"{unit.index}.{client['id']}"}
+            for unit, clients in zip(self._workers, found, strict=True)
+            for client in clients
+        ]
 
     async def _run_hook(self, name: str) -> None:
         failures: list[HookFailed] = []

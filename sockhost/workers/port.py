@@ -13,6 +13,7 @@ The whole conversation::
                                          ←  Counters  when they changed, at most
                                                       once a second
                                          ←  Publish   an event for the notifiers
+    Clients, Kick                        →            answered at once
     Hook "reconfigure" | "reopen_logs"   →            answered when it has run
     Unlisten                             →            accepts no more
     Quit                                 →            stops accepting, drains,
@@ -41,6 +42,9 @@ from sockhost.status import Event, to_json
 
 MAX_VALUE = 0xFFFF
 """No value of a command is longer (bytes)."""
+
+CLIENTS_AT_ONCE = 100
+"""So many clients are described at once: they fit into a value."""
 
 
 class HookFailed(Exception):
@@ -90,6 +94,23 @@ class Hook(amp.Command):
     errors = {HookFailed: b"HOOK_FAILED"}
 
 
+class Clients(amp.Command):
+    """
+    Describe those clients whose id is greater than C{after}: a JSON array of
+    the first of them, which is empty when there are no more.
+    """
+
+    arguments = [(b"after", amp.Integer())]
+    response = [(b"clients", amp.String())]
+
+
+class Kick(amp.Command):
+    """Drop a client."""
+
+    arguments = [(b"client", amp.Unicode())]
+    response = [(b"found", amp.Boolean())]
+
+
 class Unlisten(amp.Command):
     """Accept no more."""
 
@@ -137,6 +158,12 @@ class WorkerSide(Protocol):
 
     def hook(self, name: str) -> Deferred[None]:
         """Run a hook of the handler; fails with L{HookFailed}."""
+
+    def clients(self, after: int, most: int) -> list[dict[str, Any]]:
+        """Describe so many clients at most, those with ids above C{after}."""
+
+    def kick(self, client: str) -> bool:
+        """Drop a client; say whether it was there."""
 
     def port_lost(self) -> None:
         """The host is gone."""
@@ -225,6 +252,15 @@ class WorkerPort(_Port):
     @Hook.responder
     def _hook(self, name: str) -> Deferred[dict[str, Any]]:
         return self._side.hook(name).addCallback(lambda _none: {})
+
+    @Clients.responder
+    def _clients(self, after: int) -> dict[str, Any]:
+        described = self._side.clients(after, CLIENTS_AT_ONCE)
+        return {"clients": json.dumps(described).encode("ascii")}
+
+    @Kick.responder
+    def _kick(self, client: str) -> dict[str, Any]:
+        return {"found": self._side.kick(client)}
 
     @Unlisten.responder
     def _unlisten(self) -> dict[str, Any]:

@@ -75,8 +75,14 @@ def make_spec(name: str, config: SocketConfig, host: IUnitHost) -> WorkerSpec:
     """
     return WorkerSpec(
         unit=name,
-        # A table has no keys without a value.
-        socket=asdict(config, filter=lambda _attribute, value: value is not None),
+        # A table has no keys without a value, and arrays are what lists become.
+        socket=asdict(
+            config,
+            filter=lambda _attribute, value: value is not None,
+            value_serializer=lambda _config, _attribute, value: (
+                list(value) if isinstance(value, tuple) else value
+            ),
+        ),
         run_dir=host.run_dir,
         log_dir=host.log_dir,
         config_dir=host.config_dir,

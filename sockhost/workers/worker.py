@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+from attrs import evolve
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import Factory
 from twisted.internet.task import LoopingCall
@@ -21,7 +22,9 @@ from sockhost.interfaces import SockhostError
 from sockhost.sockets.bound import adopt_unix
 from sockhost.sockets.handler import make_handler, run_hook
 from sockhost.sockets.listener import UnixListener
+from sockhost.sockets.roster import describe, kick
 from sockhost.sockets.server import FrameServer
+from sockhost.sockets.serving import make_listener, make_server
 from sockhost.sockets.settings import SocketConfig
 from sockhost.workers.forking import renew
 from sockhost.workers.orders import tail
@@ -83,7 +86,7 @@ class Worker:
         self._index = index
         self._exit_now = exit_now
         self._host = WorkerHost(reactor, spec, self.port.publish)
-        self._config = structure(SocketConfig, spec.socket)
+        self._config = _own(structure(SocketConfig, spec.socket), index)
         self._handler: Any = None
         self._started = False
         self._ending = False
@@ -106,7 +109,7 @@ class Worker:
         """Accept on this descriptor, which is the worker's own now."""
         assert self._server is not None
         bound = adopt_unix(listener, self._config.backlog)
-        self._listener = UnixListener(
+        self._listener = make_listener(
             self._reactor, bound, self._server, self._not_listening
         )
         self._listener.start()
@@ -124,6 +127,17 @@ class Worker:
     def hook(self, name: str) -> Deferred[None]:
         """Run a hook of the handler."""
         return Deferred.fromCoroutine(self._hook(name))
+
+    def clients(self, after: int, most: int) -> list[dict[str, Any]]:
+        """Describe some of those who are connected, in the order of their ids."""
+        if self._server is None:
+            return []
+        found = sorted(self._server.clients, key=lambda client: client.id)
+        return [describe(one) for one in found if one.id > after][:most]
+
+    def kick(self, client: str) -> bool:
+        """Drop one of them."""
+        return self._server is not None and kick(self._server.clients, client)
 
     def port_lost(self) -> None:
         """Unless this is the end of the worker, the host is gone."""
@@ -148,12 +162,8 @@ class Worker:
         self._handler = make_handler(
             self._config.handler, self._host, self._config.options
         )
-        self._server = FrameServer(
-            self._reactor,
-            self._handler,
-            self._config.limits,
-            self._spec.unit,
-            self._config.codec,
+        self._server = make_server(
+            self._reactor, self._handler, self._config, self._spec.unit
         )
         await run_hook(self._handler, "startup")
         self._started = True
@@ -214,3 +224,10 @@ class Worker:
         if counters != self._counted:
             self._counted = counters
             self.port.count(counters)
+
+
+def _own(config: SocketConfig, index: int) -> SocketConfig:
+    """The configuration of one worker: its trace is a file of its own."""
+    if config.trace is None:
+        return config
+    return evolve(config, trace=f"{config.trace}-{index}")

@@ -5,9 +5,11 @@ One worker from its fork to its end: its process and its port together.
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred
@@ -19,7 +21,7 @@ from twisted.python.failure import Failure
 from sockhost.interfaces import ProcessLost, SockhostError, UnitFailed, UnitLost
 from sockhost.status import Event
 from sockhost.workers.latch import Latch
-from sockhost.workers.port import Hook, HostPort, Quit, Unlisten
+from sockhost.workers.port import Clients, Hook, HostPort, Kick, Quit, Unlisten
 from sockhost.workers.process import Ending, WorkerProcess
 from sockhost.workers.prototype_process import RunningPrototype
 
@@ -105,6 +107,14 @@ class WorkerRun:
     def hook(self, name: str) -> Deferred[Any]:
         """Have it run a hook of its handler; fires when that has ended."""
         return self._call(Hook, name=name)
+
+    def clients(self) -> Deferred[list[dict[str, Any]]]:
+        """Ask it who is connected to it; fires with all, in their order."""
+        return Deferred.fromCoroutine(self._clients())
+
+    def kick(self, client: str) -> Deferred[bool]:
+        """Have it drop a client; fires with whether it was there."""
+        return self._call(Kick, client=client).addCallback(itemgetter("found"))
 
     def unlisten(self) -> Deferred[Any]:
         """Have it accept no more; fires when it does not."""
@@ -216,6 +226,17 @@ class WorkerRun:
     def _call(self, command: type[Any], **arguments: Any) -> Deferred[Any]:
         result: Deferred[Any] = self._port.callRemote(command, **arguments)
         return result
+
+    async def _clients(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        after = 0
+        while True:
+            answer = await self._call(Clients, after=after)
+            some = json.loads(answer["clients"])
+            if not some:
+                return found
+            found += some
+            after = int(some[-1]["id"])
 
     def _set_timer(self, delay: float, call: Callable[[], None]) -> None:
         self._clear_timer()

@@ -128,6 +128,24 @@ class WorkerUnit:
         """
         return Deferred.fromCoroutine(self._ask(lambda run: run.hook(name)))
 
+    def clients(self) -> Deferred[list[dict[str, Any]]]:
+        """
+        Ask the worker who is connected to it.
+
+        @return: fires with all, none if it has ended.
+        """
+        return Deferred.fromCoroutine(self._clients())
+
+    def kick(self, client: str) -> Deferred[bool]:
+        """Have the worker drop a client; fires with whether it was there."""
+        return Deferred.fromCoroutine(self._kick(client))
+
+    async def _clients(self) -> list[dict[str, Any]]:
+        return await self._asked(lambda run: run.clients()) or []
+
+    async def _kick(self, client: str) -> bool:
+        return bool(await self._asked(lambda run: run.kick(client)))
+
     async def _start(self, lost: Callable[[Failure], None]) -> None:
         try:
             run = await self._fork()
@@ -176,12 +194,14 @@ class WorkerUnit:
         self._watching.addErrback(lambda failure: failure.trap(CancelledError))
 
     async def _ask(self, question: Callable[[WorkerRun], Deferred[Any]]) -> None:
+        await self._asked(question)
+
+    async def _asked(self, question: Callable[[WorkerRun], Deferred[Any]]) -> Any:
         try:
-            if self._run is not None:
-                await question(self._run)
+            return None if self._run is None else await question(self._run)
         except ConnectionClosed:
             # It is ending, and whoever watches it is told.
-            return
+            return None
 
     async def _kill(self) -> None:
         run, self._run = self._run, None

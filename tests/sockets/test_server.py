@@ -62,6 +62,7 @@ class FrameServerTests(SynchronousTestCase):
                 "bytes_out": 7,
                 "errors": 0,
                 "in_flight": 0,
+                "refused_for": {},
                 "buffered": 7,
             },
         )

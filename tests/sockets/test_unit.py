@@ -25,7 +25,7 @@ from sockhost.interfaces import (
     SockhostError,
     UnitLost,
 )
-from sockhost.sockets import unit as unit_module
+from sockhost.sockets import reach
 from sockhost.sockets.settings import SocketConfig
 from sockhost.sockets.unit import SocketKind, SocketUnit
 from tests.sockets.fakes import FakeSocket, Hooked, Later
@@ -78,7 +78,7 @@ class SocketUnitTests(SynchronousTestCase):
         self.unit = SocketUnit("kv", CONFIG, host)
         self.events: list[str] = []
         self.bind_error: Exception | None = None
-        self.patch(unit_module, "bind_unix", self.bind)
+        self.patch(reach, "bind_unix", self.bind)
         self.lost: list[Failure] = []
 
     def bind(self, path: str, **how: object) -> FakeBound:

@@ -24,6 +24,7 @@ from sockhost.interfaces import (
     UnitFailed,
     UnitLost,
 )
+from sockhost.sockets import reach
 from sockhost.status import Event
 from sockhost.workers import pool
 from sockhost.workers.pool import IMPORTS, NO_WORKER, WorkerSocketUnit
@@ -137,7 +138,7 @@ class WorkerSocketUnitTests(SynchronousTestCase):
         self.binds: list[Any] = []
         self.patch(pool, "PrototypeUnit", self._make_prototype)
         self.patch(pool, "WorkerUnit", self._make_worker)
-        self.patch(pool, "bind_unix", self._bind)
+        self.patch(reach, "bind_unix", self._bind)
         self.patch(pool, "OutputLog", self._make_output)
         self.clock = Clock()
         self.host, config = socket_unit(

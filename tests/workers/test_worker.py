@@ -68,7 +68,7 @@ class WorkerTests(SynchronousTestCase):
         self.exits: list[int] = []
         self.listeners: list[FakeListener] = []
         self.patch(worker, "WorkerPort", lambda _side: FakePort())
-        self.patch(worker, "UnixListener", self._listen)
+        self.patch(worker, "make_listener", self._listen)
         self.patch(worker, "adopt_unix", lambda fd, backlog: (fd, backlog))
 
     def _listen(self, *args: Any) -> FakeListener:
