@@ -1,0 +1,255 @@
+# -*- test-case-name: tests.sockets.test_hub -*-
+"""
+One epoll of our own for all framed sockets of a process.
+
+A reactor of Twisted spends 5 to 8 microseconds around each event: it looks the
+descriptor up, enters a log context, asks for its number again, and starts and
+stops writing with two more calls of the kernel.  A ping-pong of small frames
+costs 5.4 microseconds altogether when the descriptors sit in a set of their
+own and are called directly; that is what a L{Hub} is.
+
+The descriptor of an epoll can itself be watched, so to the reactor the hub is
+a single reader, on any reactor, by public interfaces only.  A reactor that
+provides L{IHubReactor} turns that inside out: see
+L{hubreactor<sockhost.sockets.hubreactor>}.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Callable
+from typing import Any, Protocol
+from weakref import WeakValueDictionary
+
+from twisted.internet.interfaces import IDelayedCall, IReadDescriptor
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import Interface, implementer
+
+EVENTS = 256
+"""How many descriptors one turn serves before the reactor's others have theirs."""
+
+
+class IHubReactor(Interface):
+    """A reactor that polls a hub itself."""
+
+    def drive(hub: Hub) -> None:
+        """
+        Call the hub's L{turn<Hub.turn>} when there is something for it, and
+        its L{settle<Hub.settle>} before waiting.
+        """
+
+    def release(hub: Hub) -> None:
+        """Forget the hub: nothing is left in it."""
+
+
+class Watched(Protocol):
+    """Something with a descriptor in a hub."""
+
+    def event(self, events: int) -> None:
+        """
+        The kernel has something to say about the descriptor.
+
+        @param events: C{EPOLLIN} and its like.
+        """
+
+    def shut(self, reason: Failure) -> None:
+        """The reactor ends: close now."""
+
+
+@implementer(IReadDescriptor)
+class Hub:
+    """
+    Watches descriptors, and calls what belongs to them.
+
+    It holds nothing while it watches nothing: the epoll is made for the first
+    descriptor and closed after the last.
+
+    @ivar watched: what is called, by descriptor.
+    @ivar unsettled: what L{settle} is to call.
+    """
+
+    _log = Logger()
+
+    def __init__(self, reactor: Any) -> None:
+        """
+        @param reactor: provides L{IReactorFDSet
+            <twisted.internet.interfaces.IReactorFDSet>} and L{IReactorTime
+            <twisted.internet.interfaces.IReactorTime>}, or L{IHubReactor}.
+        """
+        self.watched: dict[int, Watched] = {}
+        self.unsettled: list[Callable[[], None]] = []
+        self._reactor = reactor
+        self._driven = IHubReactor.providedBy(reactor)
+        self._epoll: select.epoll | None = None
+        # How many of the watched are the reactor's own.
+        self._nested = 0
+        self._turning = False
+        self._settling: IDelayedCall | None = None
+
+    # -- who is watched ------------------------------------------------------
+
+    def watch(self, fd: int, watched: Watched, events: int) -> None:
+        """
+        Call somebody for a descriptor from now on.
+
+        @param events: C{EPOLLIN} and its like; the end of a connection is told
+            in any case.
+        """
+        if self._epoll is None:
+            self._open()
+        self.poller.register(fd, events)
+        self.watched[fd] = watched
+
+    def change(self, fd: int, events: int) -> None:
+        """Wait for other events of a descriptor that is watched."""
+        self.poller.modify(fd, events)
+
+    def unwatch(self, fd: int) -> None:
+        """
+        Call nobody for this descriptor any more.  It must still be open, and
+        an event that this turn has for it already is discarded.
+        """
+        self.poller.unregister(fd)
+        self.forget(fd)
+
+    def forget(self, fd: int) -> None:
+        """
+        Like L{unwatch}, for a descriptor that is closed right after this:
+        closing removes it from the epoll without another call of the kernel.
+        """
+        del self.watched[fd]
+        if len(self.watched) == self._nested and not self._turning:
+            self._close()
+
+    def nest(self, fd: int, watched: Watched) -> None:
+        """
+        Watch a descriptor for the reactor that drives this.  It does not count:
+        the hub is closed when nothing else is left.
+        """
+        self.poller.register(fd, select.EPOLLIN)
+        self._nested = 1
+        self.watched[fd] = watched
+
+    @property
+    def poller(self) -> select.epoll:
+        """The epoll; there is one while anything is watched."""
+        assert self._epoll is not None
+        return self._epoll
+
+    # -- turns ---------------------------------------------------------------
+
+    def later(self, call: Callable[[], None]) -> None:
+        """
+        Call something at the end of this turn, or soon if there is none.
+
+        Answers that come one by one are collected that way and written with
+        one call of the kernel: the answers of 64 pipelined requests cost 1.5
+        instead of 5 microseconds each.
+        """
+        self.unsettled.append(call)
+        if not self._turning and not self._driven and self._settling is None:
+            self._settling = self._reactor.callLater(0, self._settle_later)
+
+    def turn(self, timeout: float = 0) -> None:
+        """
+        Serve who has something.
+
+        @param timeout: seconds to wait if nobody has; -1 for no limit.
+        """
+        if self._epoll is None:
+            return
+        get = self.watched.get
+        self._turning = True
+        try:
+            if self.unsettled:
+                timeout = 0
+            for fd, events in self._epoll.poll(timeout, EVENTS):
+                # An earlier event of this turn may have ended it.
+                watched = get(fd)
+                if watched is not None:
+                    try:
+                        watched.event(events)
+                    except Exception:
+                        self._broken(watched)
+            if self.unsettled:
+                self.settle()
+        finally:
+            self._turning = False
+        if len(self.watched) == self._nested:
+            self._close()
+
+    def settle(self) -> None:
+        """
+        Do what L{later} was asked for.  What that asks for in turn is done the
+        next time, which is soon, so that nobody can keep the others waiting.
+        """
+        calls, self.unsettled = self.unsettled, []
+        for call in calls:
+            try:
+                call()
+            except Exception:
+                self._log.failure("a connection broke")
+        if self.unsettled and not self._driven and self._settling is None:
+            self._settling = self._reactor.callLater(0, self._settle_later)
+
+    # -- what a reactor asks for ---------------------------------------------
+
+    def fileno(self) -> int:
+        """The descriptor of the epoll, which is readable when a turn is due."""
+        return -1 if self._epoll is None else self._epoll.fileno()
+
+    def logPrefix(self) -> str:
+        """What the reactor logs as the place of an error in here."""
+        return "sockhost hub"
+
+    def doRead(self) -> None:
+        """Do one turn."""
+        self.turn()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The reactor ends, or somebody has taken all its readers away."""
+        for watched in list(self.watched.values()):
+            watched.shut(reason)
+        self._close()
+
+    def _settle_later(self) -> None:
+        self._settling = None
+        self.settle()
+
+    def _broken(self, watched: Watched) -> None:
+        # A defect of ours: what may be damaged by it is ended.
+        failure = Failure()
+        self._log.failure("a connection broke", failure)
+        watched.shut(failure)
+
+    def _open(self) -> None:
+        self._epoll = select.epoll()
+        if self._driven:
+            self._reactor.drive(self)
+        else:
+            self._reactor.addReader(self)
+
+    def _close(self) -> None:
+        if self._epoll is None:
+            return
+        if self._driven:
+            self._reactor.release(self)
+        else:
+            self._reactor.removeReader(self)
+        self._epoll.close()
+        self._epoll = None
+        self._nested = 0
+        self.watched.clear()
+
+
+# By the id of the reactor, which cannot be another's while its hub holds it.
+_hubs: WeakValueDictionary[int, Hub] = WeakValueDictionary()
+
+
+def hub_of(reactor: Any) -> Hub:
+    """Get the hub of a reactor: the same for all who use it at the same time."""
+    hub = _hubs.get(id(reactor))
+    if hub is None:
+        hub = _hubs[id(reactor)] = Hub(reactor)
+    return hub

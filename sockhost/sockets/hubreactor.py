@@ -1,0 +1,142 @@
+# -*- test-case-name: tests.functional.test_hubreactor -*-
+"""
+C{twistd --reactor=sockhost}: Twisted's epoll reactor, turned inside out.
+
+When a hub is a reader of a reactor, each turn of the reactor costs 2.8
+microseconds before the hub's begins.  Here the reactor waits in the hub's epoll,
+and Twisted's own epoll is one descriptor in it, so that timers, threads,
+processes, signals and all other transports work as they do.  As long as nothing
+else is due, it stays within the hub.
+
+That takes private names of Twisted.  L{install} installs the reactor only with a
+version for which they are known; with another, the ordinary epoll reactor is
+installed, on which the hub is a reader.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from incremental import Version
+from twisted import version as installed_version
+from twisted.internet.epollreactor import EPollReactor
+from twisted.internet.main import installReactor
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from sockhost.sockets.hub import Hub, IHubReactor
+
+KNOWN = (Version("Twisted", 26, 4, 0), Version("Twisted", 26, 10, 0))
+"""The first and the last version that this was tested with."""
+
+PRIVATE = (
+    "_justStopped",
+    "_newTimedCalls",
+    "_pendingTimedCalls",
+    "_poller",
+    "_started",
+    "threadCallQueue",
+)
+"""What is used of the reactor that is no public interface of it."""
+
+LONGEST = 2147483
+"""Seconds that one call of the kernel can be told to wait."""
+
+_EPOLLIN = 1
+
+_log = Logger()
+
+
+class _Others:
+    """Twisted's own epoll, as the hub watches it."""
+
+    def __init__(self, reactor: HubReactor) -> None:
+        self._reactor = reactor
+
+    def event(self, events: int) -> None:
+        """Some of what the reactor itself watches has something."""
+        self._reactor.serve_others()
+
+    def shut(self, reason: object) -> None:
+        """The reactor closes its epoll itself."""
+
+
+@implementer(IHubReactor)
+class HubReactor(EPollReactor):
+    """An epoll reactor that waits in a hub, while there is one."""
+
+    _hub: Hub | None = None
+    _others_served = False
+
+    def drive(self, hub: Hub) -> None:
+        """See L{IHubReactor.drive}."""
+        self._hub = hub
+        hub.nest(self._poller.fileno(), _Others(self))
+
+    def release(self, hub: Hub) -> None:
+        """See L{IHubReactor.release}."""
+        self._hub = None
+
+    def removeAll(self) -> list[Any]:
+        """Remove everything, the hub too, and return it."""
+        others: list[Any] = super().removeAll()
+        return others if self._hub is None else [*others, self._hub]
+
+    def serve_others(self) -> None:
+        """Serve what is not in the hub."""
+        self._others_served = True
+        super().doPoll(0)
+
+    def doPoll(self, timeout: float | None) -> None:
+        """Wait for something, and serve it."""
+        hub = self._hub
+        if hub is None:
+            super().doPoll(timeout)
+            return
+        self._others_served = False
+        hub.settle()
+        while self._hub is not None:
+            hub.turn(-1 if timeout is None else timeout)
+            if (
+                self._others_served
+                or self._newTimedCalls
+                or self.threadCallQueue
+                or self._justStopped
+                or not self._started
+            ):
+                return
+            # Nothing but the hub: do not leave it for what is not due, which
+            # would cost as much as a turn of the hub itself.
+            if self._pendingTimedCalls:
+                timeout = self._pendingTimedCalls[0].time - self.seconds()
+                if timeout <= 0:
+                    return
+                timeout = min(timeout, LONGEST)
+            elif timeout is not None:
+                return
+
+    doIteration = doPoll
+
+
+def unknown(reactor: object, installed: Version = installed_version) -> str | None:
+    """
+    Say why a L{HubReactor} cannot be trusted, if it cannot.
+
+    @param installed: the version of Twisted.
+    """
+    first, last = KNOWN
+    if not first <= installed <= last:
+        return f"it is known to work with {first.public()} to {last.public()}"
+    missing = [name for name in PRIVATE if not hasattr(reactor, name)]
+    return f"that of this Twisted has no {missing[0]}" if missing else None
+
+
+def install() -> None:
+    """Install the reactor, or the ordinary one if it cannot be trusted."""
+    reactor = HubReactor()
+    why = unknown(reactor)
+    if why is None:
+        installReactor(reactor)
+    else:
+        _log.warn("the epoll reactor serves in place of sockhost's: {why}", why=why)
+        installReactor(EPollReactor())
