@@ -34,26 +34,34 @@ class Waiters:
     def __init__(self) -> None:
         self._waiting: list[Deferred[None]] = []
 
-    def wait(self) -> Deferred[None]:
-        """Add one.  Cancelling it takes it out."""
-        waiter: Deferred[None] = Deferred(self._cancelled)
-        self._waiting.append(waiter)
-        return waiter
+    def make(self) -> Deferred[None]:
+        """Make one that does not wait yet.  Cancelling it takes it out."""
+        return Deferred(self._cancelled)
+
+    def add(self, waiter: Deferred[None]) -> None:
+        """Have one wait from now on, unless it was cancelled."""
+        if not waiter.called:
+            self._waiting.append(waiter)
 
     def fire(self) -> None:
         """Fire all that wait now."""
         waiting, self._waiting = self._waiting, []
         for waiter in waiting:
-            waiter.callback(None)
+            if not waiter.called:
+                waiter.callback(None)
 
     def fail(self, error: Exception) -> None:
         """Fail all that wait now."""
         waiting, self._waiting = self._waiting, []
         for waiter in waiting:
-            waiter.errback(error)
+            if not waiter.called:
+                waiter.errback(error)
 
     def _cancelled(self, waiter: Deferred[None]) -> None:
-        self._waiting.remove(waiter)
+        # One that is not there was cancelled before its turn, or by another
+        # that has just fired.
+        if waiter in self._waiting:
+            self._waiting.remove(waiter)
 
 
 class Mailbox:

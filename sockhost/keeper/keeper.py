@@ -27,7 +27,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from sockhost.config import RestartPolicy, UnitConfig
 from sockhost.interfaces import IUnit, IUsableUnit
-from sockhost.keeper.core import Core
+from sockhost.keeper.core import Core, Waiters
 from sockhost.keeper.machine import KeeperMachine
 from sockhost.keeper.restart import RestartHistory
 from sockhost.status import Goal, State, UnitStatus
@@ -145,9 +145,7 @@ class Keeper:
             when the keeper gives up, and with L{GoalChanged} on L{stop}.
             Cancelling only detaches the caller.
         """
-        waiting = self._core.when_up.wait()
-        self._post(self._machine.start)
-        return waiting
+        return self._ask(self._core.when_up, self._machine.start)
 
     def stop(self, asked_by: str | None = None) -> Deferred[None]:
         """
@@ -158,9 +156,9 @@ class Keeper:
             L{UnitFailed} if something is and cannot be ended, and with
             L{GoalChanged} on L{start}.  Cancelling only detaches the caller.
         """
-        waiting = self._core.when_down.wait()
-        self._post(lambda: self._asked(asked_by, self._machine.stop))
-        return waiting
+        return self._ask(
+            self._core.when_down, lambda: self._asked(asked_by, self._machine.stop)
+        )
 
     def restart(self, asked_by: str | None = None) -> Deferred[None]:
         """
@@ -169,9 +167,9 @@ class Keeper:
         """
         if self.state is State.QUARANTINED and self._core.successor is None:
             return self.start()
-        waiting = self._core.when_up.wait()
-        self._post(lambda: self._asked(asked_by, self._machine.restart))
-        return waiting
+        return self._ask(
+            self._core.when_up, lambda: self._asked(asked_by, self._machine.restart)
+        )
 
     def hold(self, reason: str) -> None:
         """
@@ -263,6 +261,18 @@ class Keeper:
         elif self.state is not State.STOPPING:
             self._post(self._machine.renew)
         return False
+
+    def _ask(self, waiters: Waiters, action: Callable[[], None]) -> Deferred[None]:
+        waiting = waiters.make()
+
+        def turn() -> None:
+            # Not before its turn: what was asked for earlier may still abandon
+            # all that wait.
+            waiters.add(waiting)
+            action()
+
+        self._post(turn)
+        return waiting
 
     def _asked(self, asked_by: str | None, action: Callable[[], None]) -> None:
         self._core.asked_by = asked_by

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
@@ -368,6 +368,49 @@ class StopTests(KeeperCase):
         self.unit.fail_stop(RuntimeError("still there"))
         self.assert_is(Goal.UP, State.FAILED)
         self.flushLoggedErrors(RuntimeError)
+
+
+class ReentrantTests(KeeperCase):
+    """Asking from within the call that tells of an outcome."""
+
+    def test_last_word(self) -> None:
+        """What was asked for last is not abandoned by what was asked before."""
+        asked: list[Deferred[None]] = []
+
+        def ask(_: object) -> None:
+            asked.extend([self.keeper.start(), self.keeper.stop()])
+
+        self.bring("up")
+        self.keeper.stop().addCallback(ask)
+        self.unit.stopped()
+        starting, stopping = asked
+        self.failureResultOf(starting, GoalChanged)
+        self.assertNoResult(stopping)
+        self.unit.stopped()
+        self.assertIsNone(self.successResultOf(stopping))
+        self.assert_is(Goal.DOWN, State.DOWN)
+
+    def test_cancel_before_its_turn(self) -> None:
+        """What is cancelled before its turn only detaches its caller."""
+
+        def ask(_: object) -> None:
+            waiting = self.keeper.start()
+            waiting.cancel()
+            self.failureResultOf(waiting, CancelledError)
+
+        self.bring("up")
+        self.keeper.stop().addCallback(ask)
+        self.unit.stopped()
+        self.assert_is(Goal.UP, State.STARTING)
+
+    def test_cancel_another(self) -> None:
+        """One who waits may cancel the other's waiting."""
+        self.bring("up")
+        first, second = self.keeper.stop(), self.keeper.stop()
+        first.addCallback(lambda _: second.cancel())
+        self.unit.stopped()
+        self.failureResultOf(second, CancelledError)
+        self.assert_is(Goal.DOWN, State.DOWN)
 
 
 class RestartTests(KeeperCase):
