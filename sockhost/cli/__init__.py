@@ -5,6 +5,7 @@ The C{sockhost} command.
     - L{sockhost.cli.command}: the command as a whole, and its exit status
     - L{sockhost.cli.reach}: finding the host, and its refusals as exits
     - L{sockhost.cli.units}: status, start, stop, restart, reload, logs
+    - L{sockhost.cli.clients}: clients, kick
     - L{sockhost.cli.hosts}: events, reconfigure, reopen-logs, shutdown
     - L{sockhost.cli.sending}: send
     - L{sockhost.cli.local}: check and run, which need no running host

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from sockhost import __version__
-from sockhost.cli import hosts, local, sending, units
+from sockhost.cli import clients, hosts, local, sending, units
 from sockhost.cli.exits import ExitStatus, Failed
 from sockhost.cli.reach import run_dir_option
 
@@ -50,6 +50,8 @@ for _command in (
     units.restart,
     units.reload,
     units.logs,
+    clients.clients,
+    clients.kick,
     hosts.events,
     sending.send,
     hosts.reconfigure,

@@ -18,6 +18,8 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from sockhost.interfaces import (
     ConfigError,
     GoalChanged,
+    NoClients,
+    NoSuchClient,
     NoSuchUnit,
     SockhostError,
 )
@@ -62,6 +64,8 @@ class Answer:
 # The first class that fits decides.
 _KINDS: tuple[tuple[type[Exception], int, str], ...] = (
     (NoSuchUnit, 404, "no-such-unit"),
+    (NoSuchClient, 404, "no-such-client"),
+    (NoClients, 409, "no-clients"),
     (GoalChanged, 409, "goal-changed"),
     (BadRequest, 400, "bad-request"),
     (Forbidden, 403, "forbidden"),

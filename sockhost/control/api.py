@@ -146,6 +146,24 @@ class ControlAPI:
         """Give a unit its present configuration again."""
         return self._act(request, "reload", name, self._host.reload)
 
+    @app.route("/units/<name>/clients", methods=["GET"])
+    def clients(self, request: Request, name: str) -> Deferred[bytes]:
+        """List the clients that are connected to a unit."""
+        return self._host.clients(name).addCallback(
+            lambda found: write_json(request, list(found))
+        )
+
+    @app.route("/units/<name>/clients/<client>/kick", methods=["POST"])
+    def kick(self, request: Request, name: str, client: str) -> Deferred[bytes]:
+        """Drop a client of a unit."""
+        work = self._begin(
+            request,
+            "kick",
+            f"{name} client {client}",
+            lambda who: self._host.kick(name, client, who),
+        )
+        return work.addCallback(lambda _: write_json(request, {"done": True}))
+
     @app.route("/units/<name>/logs", methods=["GET"])
     def logs(self, request: Request, name: str) -> bytes | Deferred[bytes]:
         """Read the last lines of a unit's log; follow=1: and those to come."""

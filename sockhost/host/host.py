@@ -310,20 +310,22 @@ class Host:
         return os.path.join(self.log_dir, f"{name}.log")
 
     def start(self, name: str, asked_by: str) -> Deferred[None]:
-        return Deferred.fromCoroutine(self._while_alive(self._units.start(name)))
+        return self._if_alive(self._units.start(name))
 
     def stop(self, name: str, asked_by: str) -> Deferred[None]:
         return Deferred.fromCoroutine(self._units.stop(name, asked_by))
 
     def restart(self, name: str, asked_by: str) -> Deferred[None]:
-        return Deferred.fromCoroutine(
-            self._while_alive(self._units.restart(name, asked_by))
-        )
+        return self._if_alive(self._units.restart(name, asked_by))
 
     def reload(self, name: str, asked_by: str) -> Deferred[bool]:
-        return Deferred.fromCoroutine(
-            self._while_alive(self._units.reload(name, asked_by))
-        )
+        return self._if_alive(self._units.reload(name, asked_by))
+
+    def clients(self, name: str) -> Deferred[Sequence[Mapping[str, object]]]:
+        return Deferred.fromCoroutine(self._units.clients(name))
+
+    def kick(self, name: str, client: str, asked_by: str) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._units.kick(name, client))
 
     def reconfigure(self, asked_by: str) -> Deferred[Mapping[str, Sequence[str]]]:
         return self._reconfiguring.call(asked_by)
@@ -348,6 +350,9 @@ class Host:
 
     def subscribe(self, notifier: INotifier) -> Callable[[], None]:
         return self._notifiers.subscribe(notifier)
+
+    def _if_alive(self, work: Any) -> Deferred[Any]:
+        return Deferred.fromCoroutine(self._while_alive(work))
 
     async def _while_alive(self, work: Any) -> Any:
         if self._end.status is not None:

@@ -7,7 +7,7 @@ what each of them may know of the host.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from attrs import define, field
@@ -21,11 +21,14 @@ from sockhost.config import Config, Quarantined, RestartPolicy, UnitConfig
 from sockhost.host.order import StartOrder, stop_in_reverse
 from sockhost.interfaces import (
     GoalChanged,
+    IClientsUnit,
     IListeningUnit,
     IUnit,
     IUnitHost,
     IUnitKind,
     IUsableUnit,
+    NoClients,
+    NoSuchClient,
     NoSuchUnit,
     UnitFailed,
 )
@@ -269,6 +272,30 @@ class Units:
     def _tell(self, failure: Failure, name: str) -> None:
         reason = failure.getErrorMessage()
         self.log.warn("{unit}: {reason}", unit=name, reason=reason)
+
+    async def clients(self, name: str) -> Sequence[Mapping[str, object]]:
+        """
+        Describe the clients of a unit.
+
+        @raise NoClients: it is of a kind that has none.
+        """
+        return await self._with_clients(name).clients()
+
+    async def kick(self, name: str, client: str) -> None:
+        """
+        Drop a client of a unit.
+
+        @raise NoSuchClient: there is none of that id.
+        @raise NoClients: the unit is of a kind that has none.
+        """
+        if not await self._with_clients(name).kick(client):
+            raise NoSuchClient(name, client)
+
+    def _with_clients(self, name: str) -> IClientsUnit:
+        unit = self.keeper(name).unit
+        if not IClientsUnit.providedBy(unit):
+            raise NoClients(name)
+        return IClientsUnit(unit)
 
     def unlisten(self) -> None:
         """Have all units accept nobody any more."""

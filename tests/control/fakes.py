@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from attrs import define, evolve, field
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -20,6 +20,8 @@ from sockhost.interfaces import (
     IHost,
     INotifier,
     IUnitKind,
+    NoClients,
+    NoSuchClient,
     NoSuchUnit,
     SockhostError,
 )
@@ -57,6 +59,7 @@ class Call:
 class FakeHost:
     """
     @ivar units: what C{status} tells.
+    @ivar connected: the clients of the units that can have any.
     @ivar calls: what was asked for, in order.
     @ivar at_once: outcomes for calls that need not wait for the test: a value
         or an exception for each verb.
@@ -70,6 +73,7 @@ class FakeHost:
     units: dict[str, UnitStatus] = field(
         factory=lambda: {name: unit(name) for name in ("kv", "store")}
     )
+    connected: dict[str, list[dict[str, object]]] = field(factory=dict)
     calls: list[Call] = field(factory=list)
     at_once: dict[str, Any] = field(factory=dict)
     notifiers: list[INotifier] = field(factory=list)
@@ -127,6 +131,20 @@ class FakeHost:
 
     def reload(self, name: str, asked_by: str) -> Deferred[bool]:
         return self._asked("reload", name, asked_by)
+
+    def clients(self, name: str) -> Deferred[Sequence[Mapping[str, object]]]:
+        self._known(name)
+        found = self.connected.get(name)
+        return fail(NoClients(name)) if found is None else succeed(found)
+
+    def kick(self, name: str, client: str, asked_by: str) -> Deferred[None]:
+        self.calls.append(Call("kick", f"{name} {client}", asked_by))
+        found = self.connected.get(name)
+        if found is None:
+            return fail(NoClients(name))
+        if client not in [one["id"] for one in found]:
+            return fail(NoSuchClient(name, client))
+        return succeed(None)
 
     def reconfigure(self, asked_by: str) -> Deferred[Mapping[str, Sequence[str]]]:
         return self._asked("reconfigure", None, asked_by)

@@ -33,6 +33,63 @@ class FakeHostTests(SynchronousTestCase):
         self.assertTrue(verifyObject(IHost, FakeHost()))
 
 
+CLIENT: dict[str, object] = {
+    "id": "2.7",
+    "pid": 42,
+    "uid": 1000,
+    "gid": 100,
+    "connected_at": 1.7e9,
+    "frames_in": 3,
+    "frames_out": 2,
+    "bytes_in": 30,
+    "bytes_out": 20,
+    "in_flight": 1,
+    "queued": 0,
+}
+
+
+class ClientTests(APITestCase):
+    """The clients of a unit."""
+
+    def setUp(self) -> None:
+        """Let one unit have a client."""
+        super().setUp()
+        self.host.connected["kv"] = [CLIENT]
+
+    def test_list(self) -> None:
+        """The clients are a list of what the unit says of each."""
+        answer = self.control.ask("GET", "/units/kv/clients")
+        self.assertEqual((answer.status, answer.json()), (200, [CLIENT]))
+
+    def test_kick(self) -> None:
+        """A client is dropped, and who asked for it is written down."""
+        answer = self.control.ask("POST", "/units/kv/clients/2.7/kick")
+        self.assertEqual((answer.status, answer.json()), (200, {"done": True}))
+        self.assertEqual(self.record(), [("kick", "kv client 2.7", "done")])
+        self.assertIn("uid", self.host.calls[0].asked_by)
+
+    def test_no_such_client(self) -> None:
+        """A client that is not there is not found."""
+        answer = self.control.ask("POST", "/units/kv/clients/9/kick")
+        self.assertEqual(answer.status, 404)
+        self.assertEqual(answer.json()["kind"], "no-such-client")
+
+    def test_no_clients(self) -> None:
+        """A unit of another kind has no clients, which is not the same as none."""
+        for method, path in (
+            ("GET", "/units/store/clients"),
+            ("POST", "/units/store/clients/1/kick"),
+        ):
+            answer = self.control.ask(method, path)
+            self.assertEqual(answer.status, 409)
+            self.assertEqual(answer.json()["kind"], "no-clients")
+
+    def test_no_such_unit(self) -> None:
+        """An unknown unit is not found."""
+        answer = self.control.ask("GET", "/units/x/clients")
+        self.assertEqual((answer.status, answer.json()["kind"]), (404, "no-such-unit"))
+
+
 class ReadingTests(APITestCase):
     """The routes that change nothing."""
 
@@ -74,7 +131,7 @@ class ReadingTests(APITestCase):
         """The root lists every route with what it does."""
         routes = self.control.ask("GET", "/").json()["routes"]
         listed = {(route["method"], route["path"]) for route in routes}
-        self.assertEqual(len(routes), 13)
+        self.assertEqual(len(routes), 15)
         self.assertIn(("POST", "/units/<name>/restart"), listed)
         self.assertIn(("GET", "/events"), listed)
         self.assertTrue(all(route["what"] for route in routes))

@@ -27,7 +27,7 @@ from sockhost.interfaces import (
 )
 from sockhost.plugins import kinds
 from sockhost.processes.spec import ChildSpec
-from sockhost.sockets import unit as socket_module
+from sockhost.sockets import reach
 from sockhost.sockets.framing import Length32Codec
 from sockhost.sockets.settings import SocketConfig
 from sockhost.sockets.unit import SocketUnit
@@ -158,7 +158,7 @@ def socket_in_memory(case: TestCase) -> UnitFixture:
             raise errors[0]
         return Bound(traces)
 
-    case.patch(socket_module, "bind_unix", bind)
+    case.patch(reach, "bind_unix", bind)
     case.patch(sys, "path", list(sys.path))
 
     def lose() -> None:
