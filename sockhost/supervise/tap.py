@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
-from typing import Any
 
 from attrs import define, field, frozen
 from twisted.application.service import IService, IServiceMaker
@@ -17,7 +16,7 @@ from twisted.internet.defer import (
     maybeDeferred,
     succeed,
 )
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.plugin import IPlugin, getPlugins
 from twisted.python.failure import Failure
@@ -33,6 +32,9 @@ from sockhost.interfaces import (
     UnitFailed,
     UnitLost,
 )
+
+#: Seconds that a service still gets to stop when its grace is cut short.
+_HURRY = 0.5
 
 
 @frozen(kw_only=True)
@@ -126,7 +128,7 @@ class TapUnit:
         self._next: IService | None = first
         self._service: IService | None = None
         self._starting: Deferred[None] | None = None
-        self._giving_up: Deferred[Any] | None = None
+        self._giving_up: IDelayedCall | None = None
         # Who waits for the end of the service that is being stopped.
         self._ending: list[Deferred[None]] = []
 
@@ -138,8 +140,11 @@ class TapUnit:
         return Deferred.fromCoroutine(self._stop())
 
     def abort(self) -> None:
+        # Not at once: an orderly end takes a few turns of the reactor too.
         if self._giving_up is not None:
-            self._giving_up.cancel()
+            late = self._clock.seconds() + _HURRY
+            if late < self._giving_up.getTime():
+                self._giving_up.reset(_HURRY)
 
     async def _start(self) -> None:
         service, self._next = self._next or self._build(), None
@@ -173,15 +178,26 @@ class TapUnit:
         service, self._service = self._service, None
         if service is None:
             return
+        began = self._clock.seconds()
         stopping = maybeDeferred(service.stopService)
-        self._giving_up = stopping
-        stopping.addTimeout(self._config.grace, self._clock, self._too_late)
+        late = self._giving_up = self._clock.callLater(
+            self._config.grace, stopping.cancel
+        )
         try:
             await stopping
         except CancelledError:
-            raise UnitFailed(f"the service of {self._name} has not stopped") from None
+            raise self._not_stopped(began) from None
         finally:
             self._giving_up = None
+            if late.active():
+                late.cancel()
+        if late.called:
+            # A collection of services takes being cancelled for an end.
+            raise self._not_stopped(began)
+
+    def _not_stopped(self, began: float) -> UnitFailed:
+        waited = round(self._clock.seconds() - began, 1)
+        return UnitFailed(f"the service of {self._name} did not stop in {waited:g} s")
 
     def _ended(self, result: Failure | None) -> None:
         waiting, self._ending = self._ending, []
@@ -191,11 +207,6 @@ class TapUnit:
     def _blame(self, failure: Failure) -> None:
         # Some of a collection may run.  The error that counts is the first.
         self._log.failure("{unit} did not stop", failure, unit=self._name)
-
-    def _too_late(self, _result: object, _timeout: float) -> None:
-        raise UnitFailed(
-            f"the service of {self._name} did not stop in {self._config.grace:g} s"
-        )
 
     def reload(self, config: TapConfig) -> Deferred[bool]:
         return succeed(config == self._config)

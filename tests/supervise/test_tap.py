@@ -181,8 +181,33 @@ class UnitTests(TapCase):
         unit = self.make()
         self.successResultOf(unit.start(self.lost.append))
         stopping = unit.stop()
+        self.clock.advance(3)
         unit.abort()
-        self.failureResultOf(stopping)
+        self.assertNoResult(stopping)
+        unit.abort()
+        self.clock.advance(0.5)
+        failure = self.failureResultOf(stopping, UnitFailed)
+        self.assertEqual(str(failure.value), "the service of web did not stop in 3.5 s")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_abort_late(self) -> None:
+        """Cutting the grace short does not make it longer."""
+        unit = self.make()
+        self.successResultOf(unit.start(self.lost.append))
+        stopping = unit.stop()
+        self.clock.advance(9.9)
+        unit.abort()
+        self.clock.advance(0.2)
+        self.failureResultOf(stopping, UnitFailed)
+
+    def test_abort_and_stopped(self) -> None:
+        """A service that stops in what is left of the grace has stopped."""
+        unit = self.make()
+        self.successResultOf(unit.start(self.lost.append))
+        stopping = unit.stop()
+        unit.abort()
+        self.maker.made[0].stopping.callback(None)
+        self.assertIsNone(self.successResultOf(stopping))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_stop_while_starting(self) -> None:
