@@ -1,0 +1,426 @@
+"""
+Every implementation in the project that needs the system keeps its contracts,
+with real sockets, processes and servers; tests.testing.test_contracts has
+those that work in memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve
+from twisted.internet import reactor as _reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
+from twisted.trial.unittest import TestCase
+
+from sockhost.interfaces import (
+    IHookedUnit,
+    IListeningUnit,
+    ILoggingUnit,
+    IUsableUnit,
+)
+from sockhost.plugins import kinds
+from sockhost.processes import Spawner
+from sockhost.processes.child import live_pids
+from sockhost.processes.orphans import become_subreaper, reap_all_orphans
+from sockhost.processes.spec import ChildSpec
+from sockhost.redis import connect
+from sockhost.redis.unit import RedisConfig
+from sockhost.sockets.listener import UnixListener
+from sockhost.sockets.settings import SocketConfig
+from sockhost.supervise.cron import CronConfig
+from sockhost.supervise.process import ProcessConfig
+from sockhost.supervise.ready import Ready
+from sockhost.supervise.tap import TapConfig
+from sockhost.testing.contracts import (
+    HostFixture,
+    RedisFixture,
+    SpawnerFixture,
+    UnitFixture,
+    host_contract_tests,
+    redis_contract_tests,
+    spawner_contract_tests,
+    unit_contract_tests,
+)
+from sockhost.testing.contracts.spawners import CODE, OUTPUT
+from sockhost.testing.host import running_host
+from sockhost.testing.units import MemoryUnitHost
+from tests.functional.servers import ValkeyServer
+from tests.workers.hosts import socket_unit
+
+reactor: Any = _reactor
+KINDS = kinds()
+
+HANDLER = """
+from pathlib import Path
+
+class Echo:
+    def __init__(self, host):
+        self.calls = Path(host.run_dir, "calls")
+
+    def _note(self, name):
+        with self.calls.open("a") as calls:
+            calls.write(name + "\\n")
+
+    def received(self, client, frame):
+        return frame
+
+    def reopen_logs(self):
+        print("a line")
+        self._note("reopen_logs")
+
+    def reconfigure(self):
+        self._note("reconfigure")
+        if self.calls.with_name("spoilt").exists():
+            raise ZeroDivisionError("spoilt")
+"""
+TICK = "while :; do echo tick; sleep 0.02; done"
+NOTIFIER = """
+import os, socket, time
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.connect(os.environ["NOTIFY_SOCKET"])
+time.sleep(0.05)
+s.send(b"READY=1")
+while True:
+    print("tick", flush=True)
+    time.sleep(0.02)
+"""
+
+
+def short_directory(case: TestCase) -> Path:
+    """Make a directory whose name is short enough for sockets."""
+    directory = Path(tempfile.mkdtemp(prefix="sockhost-"))
+    case.addCleanup(shutil.rmtree, directory, ignore_errors=True)
+    return directory
+
+
+def system_host(case: TestCase) -> MemoryUnitHost:
+    """A host for one unit, with the real reactor."""
+    return MemoryUnitHost(str(short_directory(case)), reactor=reactor)
+
+
+def traces(directory: str) -> Callable[[], object]:
+    """Look at what a unit could leave: descriptors, processes, files."""
+
+    def look() -> object:
+        found = [path for path in Path(directory).rglob("*") if path.is_socket()]
+        pids = Path(directory, "pids")
+        notes = sorted(pids.iterdir()) if pids.exists() else []
+        reap_all_orphans(live_pids)
+        return descriptors(), children(), found, notes
+
+    return look
+
+
+def descriptors() -> list[str]:
+    """What the descriptors of this process lead to, without the numbers."""
+    # An exception may still hold the frame in which a socket was made.
+    gc.collect()
+    links = []
+    for name in os.listdir("/proc/self/fd"):
+        # The one that lists this directory is closed by now.
+        with contextlib.suppress(FileNotFoundError):
+            links.append(os.readlink(f"/proc/self/fd/{name}").split(":")[0])
+    return sorted(links)
+
+
+def children() -> list[str]:
+    """The processes that this one has started, zombies among them."""
+    me = os.getpid()
+    found = []
+    for task in Path(f"/proc/{me}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found += (task / "children").read_text().split()
+    return sorted(found)
+
+
+def can_connect(path: str) -> bool:
+    """Say whether somebody listens."""
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(path)
+        except OSError:
+            return False
+        return True
+
+
+async def until(wanted: Callable[[], bool]) -> None:
+    """Wait until something is the case."""
+    while not wanted():
+        await deferLater(reactor, 0.01)
+
+
+async def grown(log: str) -> None:
+    """Wait until a file has grown."""
+
+    def size() -> int:
+        return os.path.getsize(log) if os.path.exists(log) else 0
+
+    before = size()
+    await until(lambda: size() > before)
+
+
+def import_apart(case: TestCase) -> None:
+    """Let what the test imports be forgotten."""
+    paths, modules = list(sys.path), set(sys.modules)
+
+    def forget() -> None:
+        sys.path[:] = paths
+        for name in set(sys.modules) - modules:
+            if name.startswith("contract_handler"):
+                del sys.modules[name]
+
+    case.addCleanup(forget)
+
+
+def write_handler(directory: str) -> str:
+    """Write a module with a handler, and name that."""
+    # A name of its own, as another test may have imported such a module.
+    name = f"contract_handler_{os.path.basename(directory).replace('-', '_')}"
+    Path(directory, f"{name}.py").write_text(HANDLER)
+    return f"{name}:Echo"
+
+
+def hook_hands(run_dir: str) -> dict[str, Any]:
+    """The hands for the hooks of such a handler."""
+    calls = Path(run_dir, "calls")
+    return {
+        "hooks": lambda: calls.read_text().split() if calls.exists() else [],
+        "spoil_hooks": lambda: Path(run_dir, "spoilt").touch(),
+    }
+
+
+def in_the_way(path: str) -> Mapping[str, Callable[[], object]]:
+    """The hands that keep a socket from being bound."""
+    return {
+        "spoil": lambda: os.makedirs(path, exist_ok=True),
+        "mend": lambda: os.rmdir(path),
+    }
+
+
+# -- units ------------------------------------------------------------------
+
+
+def real_socket(case: TestCase) -> UnitFixture:
+    """A socket that the host serves."""
+    import_apart(case)
+    host = system_host(case)
+    path = os.path.join(host.run_dir, "kv.sock")
+    config = SocketConfig(path=path, handler=write_handler(host.config_dir))
+    unit: Any = KINDS["socket"].make("kv", config, host)
+
+    def lose() -> None:
+        (listener,) = (x for x in reactor.getReaders() if isinstance(x, UnixListener))
+        listener.connectionLost(Failure(OSError(9, "broken")))
+
+    return UnitFixture(
+        unit=unit,
+        config=config,
+        others=[evolve(config, max_clients=7), evolve(config, mode="0660")],
+        lose=lose,
+        **in_the_way(path),
+        left=traces(host.run_dir),
+        reachable=lambda: can_connect(path),
+        **hook_hands(host.run_dir),
+    )
+
+
+def real_workers(case: TestCase) -> UnitFixture:
+    """A socket that two workers serve."""
+    become_subreaper()
+    directory = str(short_directory(case))
+    host, config = socket_unit(
+        reactor, directory, handler=write_handler(directory), workers=2
+    )
+    unit: Any = KINDS["socket"].make("kv", config, host)
+
+    async def write() -> None:
+        growing = Deferred.fromCoroutine(grown(f"{directory}/kv.log"))
+        await unit.run_hook("reopen_logs")
+        await growing
+
+    hands = hook_hands(directory)
+    return UnitFixture(
+        unit=unit,
+        config=config,
+        others=[evolve(config, max_clients=7)],
+        **in_the_way(config.path),
+        left=traces(directory),
+        reachable=lambda: can_connect(config.path),
+        # Each of the two was called.
+        hooks=lambda: hands["hooks"]()[::2],
+        spoil_hooks=hands["spoil_hooks"],
+        log=f"{directory}/kv.log",
+        write=write,
+    )
+
+
+def real_redis(case: TestCase) -> UnitFixture:
+    """A connection to a server."""
+    server = ValkeyServer.started(case)
+    host = system_host(case)
+    config = RedisConfig(url=server.unix_url)
+    return UnitFixture(
+        unit=KINDS["redis"].make("store", config, host),
+        config=config,
+        others=[evolve(config, wait=2.0), evolve(config, url=server.tcp_url)],
+        lose=lambda: server.ask(b"CLIENT KILL TYPE normal\r\n"),
+        spoil=server.kill,
+        mend=server.start,
+        left=descriptors,
+    )
+
+
+def real_process(case: TestCase, *argv: str, ready: Ready | None = None) -> UnitFixture:
+    """A program that writes lines."""
+    host = system_host(case)
+    # Another name for the program, which can be taken away.
+    program = Path(host.config_dir, "program")
+    program.symlink_to(argv[0] if argv else "/bin/sh")
+    config = ProcessConfig(
+        argv=(str(program), *(argv[1:] or ("-c", TICK))), ready=ready, grace=5.0
+    )
+    unit: Any = KINDS["process"].make("prog", config, host)
+    log = os.path.join(host.log_dir, "prog.log")
+    away = program.with_name("away")
+
+    def lose() -> None:
+        os.kill(unit.status()["pid"], signal.SIGKILL)
+
+    return UnitFixture(
+        unit=unit,
+        config=config,
+        others=[evolve(config, grace=1.0), evolve(config, argv=("/bin/true",))],
+        lose=lose,
+        spoil=lambda: program.exists() and program.rename(away),
+        mend=lambda: away.rename(program),
+        left=traces(host.run_dir),
+        log=log,
+        write=lambda: grown(log),
+    )
+
+
+def real_notifier(case: TestCase) -> UnitFixture:
+    """A program that says when it is ready."""
+    return real_process(case, sys.executable, "-c", NOTIFIER, ready=Ready(notify=True))
+
+
+def real_cron(case: TestCase) -> UnitFixture:
+    """A program that is run in a year."""
+    host = system_host(case)
+    config = CronConfig(argv=("/bin/true",), schedule="0 0 1 1 *")
+    return UnitFixture(
+        unit=KINDS["cron"].make("job", config, host),
+        config=config,
+        others=[evolve(config, grace=1.0), evolve(config, schedule="never")],
+        left=traces(host.run_dir),
+    )
+
+
+def real_tap(case: TestCase) -> UnitFixture:
+    """Twisted's own web server."""
+    host = system_host(case)
+    path = os.path.join(host.run_dir, "web.sock")
+    config = TapConfig(
+        tap="web", args=("--listen", f"unix:{path}", "--path", host.config_dir)
+    )
+    return UnitFixture(
+        unit=KINDS["tap"].make("web", config, host),
+        config=config,
+        others=[evolve(config, grace=1.0)],
+        **in_the_way(path),
+        left=traces(host.run_dir),
+    )
+
+
+SocketUnitContractTests = unit_contract_tests(real_socket, IListeningUnit, IHookedUnit)
+WorkerSocketUnitContractTests = unit_contract_tests(
+    real_workers, IListeningUnit, IHookedUnit, ILoggingUnit
+)
+RedisUnitContractTests = unit_contract_tests(real_redis, IUsableUnit)
+ProcessUnitContractTests = unit_contract_tests(real_process, ILoggingUnit)
+NotifyingUnitContractTests = unit_contract_tests(real_notifier, ILoggingUnit)
+CronUnitContractTests = unit_contract_tests(real_cron, ILoggingUnit)
+TapUnitContractTests = unit_contract_tests(real_tap)
+
+# -- parts ------------------------------------------------------------------
+
+
+async def real_client(case: TestCase) -> RedisFixture:
+    """The client of a server that can be stopped and killed."""
+    server = ValkeyServer.started(case)
+    redis = await connect(server.unix_url, reactor, wait=10.0)
+
+    async def cut() -> None:
+        server.kill()
+        await until(lambda: not redis.connected)
+
+    return RedisFixture(
+        redis=redis, suspend=server.suspend, cut=cut, restore=server.start
+    )
+
+
+def real_spawner(_: TestCase) -> SpawnerFixture:
+    """The spawner of the host."""
+    shell = ("/bin/sh", "-c")
+    return SpawnerFixture(
+        spawner=Spawner(reactor),
+        sleeping=ChildSpec(argv=("/bin/sleep", "60")),
+        exiting=ChildSpec(
+            argv=(*shell, f"printf '{OUTPUT.decode().rstrip()}\\n'; exit {CODE}")
+        ),
+        leaving=ChildSpec(argv=(*shell, "sleep 60 &")),
+        missing=ChildSpec(argv=("/no/such/program",)),
+    )
+
+
+RedisClientContractTests = redis_contract_tests(real_client)
+SpawnerContractTests = spawner_contract_tests(real_spawner)
+
+# -- the host ---------------------------------------------------------------
+
+CONFIG = """
+[unit.echo]
+kind = "socket"
+path = "{run_dir}/echo.sock"
+handler = "contract_handler:Echo"
+
+[unit.prog]
+kind = "process"
+argv = ["/bin/sleep", "60"]
+"""
+
+
+async def real_host(case: TestCase, *first: str) -> HostFixture:
+    """A whole host."""
+    running = await running_host(case, CONFIG, {"contract_handler.py": HANDLER})
+    ended: Deferred[Any] = Deferred()
+    running.ended.addCallback(lambda status: (ended.callback(status), status)[1])
+    return HostFixture(
+        host=running.host,
+        units=first or ("echo", "prog"),
+        kinds=tuple(KINDS),
+        spoil_config=lambda: running.write_config("[unit.echo]\nkind = 'sokcet'\n"),
+        ended=ended,
+    )
+
+
+async def real_host_of_process(case: TestCase) -> HostFixture:
+    """The same, seen from its process."""
+    return await real_host(case, "prog", "echo")
+
+
+HostContractTests = host_contract_tests(real_host)
+HostOfProcessContractTests = host_contract_tests(real_host_of_process)
