@@ -1,0 +1,222 @@
+"""
+The endpoint C{sockhost:path=…}, as other programs on Twisted use it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import stat
+import tempfile
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import (
+    UNIXClientEndpoint,
+    connectProtocol,
+    serverFromString,
+)
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IStreamServerEndpoint,
+    IStreamServerEndpointStringParser,
+)
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
+from twisted.trial.unittest import TestCase
+from zope.interface.verify import verifyObject
+
+from sockhost.interfaces import PathInUse, SockhostError
+from sockhost.sockets.endpoint import SafeEndpointParser, SafePort, parse_endpoint
+
+
+class Echo(Protocol):
+    """Sends back what comes."""
+
+    def dataReceived(self, data: bytes) -> None:
+        """Send it back."""
+        transport: Any = self.transport
+        transport.write(data)
+
+
+class Asking(Protocol):
+    """
+    A client.
+
+    @ivar answered: fires with the first bytes, or with C{b""} at the end.
+    """
+
+    def __init__(self) -> None:
+        self.answered: Deferred[bytes] = Deferred()
+        self.gone: Deferred[None] = Deferred()
+
+    def connectionMade(self) -> None:
+        """Ask."""
+        transport: Any = self.transport
+        transport.write(b"hello")
+
+    def dataReceived(self, data: bytes) -> None:
+        """It is answered."""
+        self._fire(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """There will be no answer."""
+        self._fire(b"")
+        self.gone.callback(None)
+
+    def _fire(self, data: bytes) -> None:
+        if not self.answered.called:
+            self.answered.callback(data)
+
+
+class EndpointTests(TestCase):
+    """Tests for the endpoint, from its description on."""
+
+    timeout = 20
+
+    def setUp(self) -> None:
+        """Make a directory whose name is short enough."""
+        from twisted.internet import reactor
+
+        self.reactor: Any = reactor
+        directory = tempfile.mkdtemp(prefix="sk")
+        self.addCleanup(shutil.rmtree, directory)
+        self.path = os.path.join(directory, "s")
+
+    async def listen(self, more: str = "", where: str | None = None) -> Any:
+        """Listen at the endpoint that is described."""
+        where = where or f"path={self.path}"
+        endpoint = serverFromString(self.reactor, f"sockhost:{where}{more}")
+        verifyObject(IStreamServerEndpoint, endpoint)
+        factory = Factory.forProtocol(Echo)
+        factory.noisy = False
+        port = await endpoint.listen(factory)
+        self.addCleanup(port.stopListening)
+        return port
+
+    async def ask(self, path: str) -> bytes:
+        """Connect, send something, and wait for what comes."""
+        asking: Asking = await connectProtocol(
+            UNIXClientEndpoint(self.reactor, path), Asking()
+        )
+        answer = await asking.answered
+        transport: Any = asking.transport
+        transport.loseConnection()
+        await asking.gone
+        return answer
+
+    async def test_serves(self) -> None:
+        """It serves, with the permissions that were asked for, and goes whole."""
+        port = await self.listen(":mode=660")
+        verifyObject(IListeningPort, port)
+        self.assertEqual(stat.S_IMODE(os.stat(self.path).st_mode), 0o660)
+        self.assertEqual(port.getHost().name, self.path.encode())
+        self.assertEqual(await self.ask(self.path), b"hello")
+        await port.stopListening()
+        self.assertFalse(os.path.exists(self.path))
+        await port.stopListening()
+
+    async def test_allowed(self) -> None:
+        """Those whom a rule means get in."""
+        await self.listen(f":allow=%4711,{os.getuid()}")
+        self.assertEqual(await self.ask(self.path), b"hello")
+
+    async def test_refused(self) -> None:
+        """Others see the connection close, and are counted."""
+        port = await self.listen(":allow=4711:mode=666")
+        self.assertEqual(await self.ask(self.path), b"")
+        self.assertEqual(port.refused, 1)
+
+    async def test_denied(self) -> None:
+        """A rule can also mean those who do not get in."""
+        port = await self.listen(f":deny={os.getuid()}")
+        self.assertEqual(await self.ask(self.path), b"")
+        self.assertEqual(port.refused, 1)
+
+    async def test_abstract(self) -> None:
+        """An abstract socket needs a rule."""
+        name = f"@{self.path}"
+        await self.listen(":allow=*", where=f"path={name}")
+        self.assertEqual(await self.ask("\0" + self.path), b"hello")
+        with self.assertRaises(ValueError) as caught:
+            serverFromString(self.reactor, f"sockhost:path={name}")
+        self.assertIn("allow", str(caught.exception))
+
+    async def test_in_use(self) -> None:
+        """A path that somebody listens on is refused."""
+        await self.listen()
+        with self.assertRaises(PathInUse):
+            await self.listen()
+        self.assertEqual(await self.ask(self.path), b"hello")
+
+    async def test_stale(self) -> None:
+        """The socket of an ended program is replaced."""
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(self.path)
+        await self.listen()
+        self.assertEqual(await self.ask(self.path), b"hello")
+
+    async def test_inherited(self) -> None:
+        """A socket that was inherited is used, and its file stays."""
+        with socket.socket(socket.AF_UNIX) as inherited:
+            inherited.bind(self.path)
+            port = await self.listen(where=f"fd={inherited.fileno()}")
+            self.assertEqual(await self.ask(self.path), b"hello")
+            await port.stopListening()
+        self.assertTrue(os.path.exists(self.path))
+
+    async def test_unknown_user(self) -> None:
+        """A rule about nobody is refused when it listens."""
+        with self.assertRaises(SockhostError):
+            await self.listen(":allow=no-such-user")
+        self.assertFalse(os.path.exists(self.path))
+
+    async def test_lost(self) -> None:
+        """When the socket breaks, that is logged and nothing is left."""
+        port: SafePort = await self.listen()
+        assert port._listener is not None
+        port._listener.connectionLost(Failure(OSError("broken")))
+        self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
+        self.assertFalse(os.path.exists(self.path))
+
+
+class ParserTests(TestCase):
+    """Tests for L{parse_endpoint} and its plugin."""
+
+    def test_interface(self) -> None:
+        """The parser is what Twisted looks for."""
+        verifyObject(IStreamServerEndpointStringParser, SafeEndpointParser())
+
+    def test_path_first(self) -> None:
+        """The path need not be called one."""
+        self.assertEqual(parse_endpoint("a/b").path, "a/b")
+
+    def test_all(self) -> None:
+        """Every argument is one of the keys of a socket unit."""
+        found = parse_endpoint(
+            path="s",
+            mode="660",
+            owner="root",
+            group="4",
+            backlog="7",
+            allow="a,%b",
+            deny="c",
+        )
+        self.assertEqual((found.mode_bits, found.backlog), (0o660, 7))
+        self.assertEqual((found.owner, found.group), ("root", "4"))
+        self.assertEqual((found.allow, found.deny), (("a", "%b"), ("c",)))
+
+    def test_refused(self) -> None:
+        """What makes no sense is a C{ValueError} that says why."""
+        parse = SafeEndpointParser().parseStreamServer
+        for bad, words in (
+            ({}, "exactly one"),
+            ({"path": "a", "fd": "3"}, "only one"),
+            ({"path": "a", "backlog": "x"}, "whole number"),
+            ({"path": "a", "mode": "x"}, "octal"),
+            ({"path": "a", "allow": "a b"}, "user's name"),
+            ({"path": "a", "color": "red"}, "color"),
+        ):
+            error = self.assertRaises(ValueError, parse, None, **bad)
+            self.assertIn(words, str(error))
