@@ -125,7 +125,8 @@ class Client:
             return fail(SockhostError("this socket passes no descriptors (pass_fds)"))
         try:
             # What cannot be sent must not leave its descriptors to the next.
-            self._session.codec.encode(payload)
+            codec = self._session.codec
+            getattr(codec, "traced", codec).encode(payload)
             if self.connected:
                 self.beside.attach(descriptors)
         except (FrameError, OSError, ValueError):

@@ -106,34 +106,35 @@ class TracingCodec:
     """
     A codec that has everything noted which another one cuts and makes.
 
+    @ivar traced: the other one.
     @ivar who: names the client in the trace.
     """
 
-    _codec: ICodec
+    traced: ICodec
     _trace: Trace
     who: str = "client"
 
     @property
     def error(self) -> FrameError | None:
         """What ended the stream."""
-        error: FrameError | None = self._codec.error
+        error: FrameError | None = self.traced.error
         return error
 
     @property
     def buffered(self) -> int:
         """How many bytes of an incomplete message are held."""
-        buffered: int = self._codec.buffered
+        buffered: int = self.traced.buffered
         return buffered
 
     def feed(self, data: bytes) -> Sequence[bytes]:
         """Cut messages, and note them."""
-        frames = self._codec.feed(data)
+        frames = self.traced.feed(data)
         for frame in frames:
             self._trace.note(IN, self.who, frame)
         return frames
 
     def encode(self, payload: bytes) -> bytes:
         """Make the bytes of a message, and note it."""
-        data = self._codec.encode(payload)
+        data = self.traced.encode(payload)
         self._trace.note(OUT, self.who, payload)
         return data
