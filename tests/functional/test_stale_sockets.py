@@ -130,7 +130,8 @@ class StaleTests(InDirectory):
         self.assertTrue(can_connect(self.path))
         self.assertEqual(won.count(True), 1)
         for racer in racers:
-            racer.terminate()
+            # Forked from a process with a reactor, it may handle SIGTERM.
+            racer.kill()
             racer.join()
 
 
