@@ -243,5 +243,23 @@ class CommandTimeout(MaybeExecuted):
     """
 
 
+class TransactionConflict(RedisError):
+    """
+    A key that was watched has changed: nothing of the transaction was
+    executed.  Read anew and try again.
+    """
+
+
+class LockTaken(RedisError):
+    """Somebody else held the lock for as long as it was waited for."""
+
+
+class LockLost(RedisError):
+    """
+    A lock is not held any more, or it cannot be known whether it is: somebody
+    else may hold it.
+    """
+
+
 class RedisProtocolError(RedisError):
     """The server sent bytes that are not its protocol.  The connection is closed."""

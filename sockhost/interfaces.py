@@ -23,6 +23,8 @@ from sockhost._errors import (
     FrameError,
     GoalChanged,
     HostLocked,
+    LockLost,
+    LockTaken,
     MaybeExecuted,
     NoClients,
     NoSuchClient,
@@ -42,6 +44,7 @@ from sockhost._errors import (
     SockhostError,
     SpawnError,
     StartupFailed,
+    TransactionConflict,
     UnitFailed,
     UnitLost,
 )
@@ -95,6 +98,8 @@ __all__ = [
     "IUnitHost",
     "IUnitKind",
     "IUsableUnit",
+    "LockLost",
+    "LockTaken",
     "MaybeExecuted",
     "NoClients",
     "NoSuchClient",
@@ -114,6 +119,7 @@ __all__ = [
     "SockhostError",
     "SpawnError",
     "StartupFailed",
+    "TransactionConflict",
     "UnitFailed",
     "UnitLost",
 ]

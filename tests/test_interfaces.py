@@ -53,6 +53,8 @@ PUBLIC = [
     "IUnitHost",
     "IUnitKind",
     "IUsableUnit",
+    "LockLost",
+    "LockTaken",
     "MaybeExecuted",
     "NoClients",
     "NoSuchClient",
@@ -72,6 +74,7 @@ PUBLIC = [
     "SockhostError",
     "SpawnError",
     "StartupFailed",
+    "TransactionConflict",
     "UnitFailed",
     "UnitLost",
 ]
