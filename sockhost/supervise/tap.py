@@ -185,13 +185,14 @@ class TapUnit:
         )
         try:
             await stopping
+            in_time = late.active()
         except CancelledError:
             raise self._not_stopped(began) from None
         finally:
             self._giving_up = None
             if late.active():
                 late.cancel()
-        if late.called:
+        if not in_time:
             # A collection of services takes being cancelled for an end.
             raise self._not_stopped(began)
 

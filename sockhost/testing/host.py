@@ -15,14 +15,13 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from textwrap import dedent
-from typing import Any
+from typing import Any, Protocol
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
-from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
 from sockhost.config import load
@@ -33,6 +32,13 @@ from sockhost.sockets.client import FrameClient, connect
 from sockhost.status import Event
 
 
+class HasCleanup(Protocol):
+    """A test case, as far as it matters here."""
+
+    def addCleanup(self, f: Callable[..., Any], /, *args: Any, **how: Any) -> Any:
+        """Call something when the test has ended, and wait for it."""
+
+
 @implementer(INotifier)
 @define(eq=False)
 class _Waiting:
@@ -41,8 +47,13 @@ class _Waiting:
     ready: Deferred[bool] = field(factory=Deferred)
 
     def notify(self, event: Event) -> None:
-        if not self.ready.called and event.event in ("ready", "stopping"):
-            self.ready.callback(event.event == "ready")
+        if event.event in ("ready", "stopping"):
+            self.know(event.event == "ready")
+
+    def know(self, ready: bool) -> None:
+        """The first to know it says so."""
+        if not self.ready.called:
+            self.ready.callback(ready)
 
 
 @define(eq=False)
@@ -53,13 +64,14 @@ class RunningHost:
     @ivar host: the host itself.
     @ivar directory: everything of it is in there: the configuration, and the
         run directory as C{run}.
-    @ivar ended: fires with the exit status.
+    @ivar status: the exit status, or C{None} while it runs.
     """
 
     host: Host
     directory: Path
-    ended: Deferred[ExitStatus]
     _reactor: Any
+    status: ExitStatus | None = None
+    _waiting: list[Deferred[ExitStatus]] = field(factory=list)
 
     def path(self, name: str) -> str:
         """The path of a file in the run directory."""
@@ -78,14 +90,38 @@ class RunningHost:
         """Change the configuration file, for C{host.reconfigure}."""
         (self.directory / "sockhost.toml").write_text(dedent(text))
 
-    async def stop(self) -> ExitStatus:
-        """Stop the host, and wait until nothing of it is left."""
-        self.host.shutdown("the test")
-        return await self.ended
+    def ended(self) -> Deferred[ExitStatus]:
+        """Fires with the exit status when nothing of the host is left."""
+        waiting: Deferred[ExitStatus] = Deferred()
+        if self.status is None:
+            self._waiting.append(waiting)
+        else:
+            waiting.callback(self.status)
+        return waiting
+
+    def stop(self) -> Deferred[ExitStatus]:
+        """
+        Stop the host; legal at any time.
+
+        @return: fires with the exit status when nothing of the host is left.
+        """
+        if self.status is None:
+            self.host.shutdown("the test")
+        return self.ended()
+
+    def run(self) -> None:
+        """Run the host; L{running_host} has done so."""
+        self.host.run().addCallback(self._ended)
+
+    def _ended(self, status: ExitStatus) -> None:
+        self.status = status
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            each.callback(status)
 
 
 def running_host(
-    case: TestCase,
+    case: HasCleanup,
     config: str,
     files: Mapping[str, str] | None = None,
     kinds: Mapping[str, IUnitKind] | None = None,
@@ -93,10 +129,14 @@ def running_host(
 ) -> Deferred[RunningHost]:
     """
     Run a host for a test.  It is stopped, and its directory removed, when the
-    test ends.
+    test ends; modules that were imported from the directory are forgotten then.
+    A test may run several hosts; their modules need different names, as all of
+    them are in one process.
 
+    @param case: a test case of trial, or whatever has its C{addCleanup}.
     @param config: the text of the configuration file.
-    @param files: more files beside it, such as modules with handlers.
+    @param files: more files beside it, such as modules with handlers: their
+        texts by their names.
     @param kinds: instead of those that are installed.
     @param strict: whether a bad unit fails the Deferred.
     @return: fires when the host is ready.  Fails with L{ConfigError
@@ -107,7 +147,7 @@ def running_host(
 
 
 async def _run(
-    case: TestCase,
+    case: HasCleanup,
     config: str,
     files: Mapping[str, str],
     kinds: Mapping[str, IUnitKind] | None,
@@ -130,12 +170,20 @@ async def _run(
     host = Host(reactor, read(strict), lambda: read(True), chosen)
     waiting = _Waiting()
     unsubscribe = host.subscribe(waiting)
-    running = RunningHost(host, directory, host.run(), reactor)
-    case.addCleanup(lambda: Deferred.fromCoroutine(running.stop()))
-    if not await waiting.ready:
-        raise AssertionError(f"the host did not become ready: {host.status()}")
+    running = RunningHost(host, directory, reactor)
+    case.addCleanup(running.stop)
+    running.run()
+    running.ended().addCallback(lambda _: waiting.know(False))
+    ready = await waiting.ready
     unsubscribe()
+    if not ready:
+        raise AssertionError(f"the host did not become ready{_reasons(host)}")
     return running
+
+
+def _reasons(host: Host) -> str:
+    found = [f"; {each.name}: {each.reason}" for each in host.status().units]
+    return "".join(found)
 
 
 def _restore_modules(paths: list[str], modules: set[str], directory: Path) -> None:
