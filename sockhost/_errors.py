@@ -176,6 +176,13 @@ class Disconnected(SockhostError):
         self.clean = clean
 
 
+class NoAnswer(SockhostError):
+    """
+    An answer did not come in time.  What was asked for may be done all the
+    same, or not; the answer is discarded if it comes.
+    """
+
+
 class PathInUse(SockhostError):
     """
     A socket cannot be made at a path: something is there that is not ours to

@@ -56,6 +56,7 @@ PUBLIC = [
     "LockLost",
     "LockTaken",
     "MaybeExecuted",
+    "NoAnswer",
     "NoClients",
     "NoSuchClient",
     "NoSuchUnit",

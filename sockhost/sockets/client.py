@@ -1,30 +1,42 @@
 # -*- test-case-name: tests.sockets.test_client -*-
 """
-A client of framed sockets for programs on Twisted.
+A client of framed sockets for programs on Twisted: one connection.  One that
+is made again when it is lost is in L{reconnecting
+<sockhost.sockets.reconnecting>}.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.endpoints import UNIXClientEndpoint, connectProtocol
+from twisted.internet.interfaces import IFileDescriptorReceiver, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
-from sockhost.interfaces import Disconnected, FrameError
+from sockhost.interfaces import Disconnected, FrameError, ICodec, NoAnswer
+from sockhost.sockets.bound import system_address
 from sockhost.sockets.framing import Length32Codec
+from sockhost.sockets.matching import InOrder, MakeMatcher
 from sockhost.sockets.wire import MAX_FRAME
 
+MAX_FDS = 16
+"""How many descriptors may wait to be taken before the connection is closed."""
 
+MakeCodec = Callable[[int], ICodec]
+
+
+@implementer(IFileDescriptorReceiver)
 class FrameClient(Protocol):
     """
-    One connection to a framed socket.  Frames that come are the answers to
-    L{request}s, in the order of these, and go to L{on_frame} when no request
-    is unanswered.
+    One connection to a framed socket.  Its matcher says which of the frames
+    that come answer which L{request}; those that answer none go to
+    L{on_frame}.
 
     @ivar on_frame: is called with each frame that nobody has asked for;
         C{None} to discard them.
@@ -32,40 +44,80 @@ class FrameClient(Protocol):
 
     _log = Logger()
 
-    def __init__(self, max_frame: int = MAX_FRAME) -> None:
+    def __init__(
+        self,
+        max_frame: int = MAX_FRAME,
+        codec: MakeCodec = Length32Codec,
+        matcher: MakeMatcher = InOrder,
+        clock: IReactorTime | None = None,
+    ) -> None:
+        """
+        @param codec: makes the codec, given C{max_frame}.
+        @param matcher: makes what tells which answer is whose.
+        @param clock: measures deadlines; not needed if there are none.
+        """
         self.on_frame: Callable[[bytes], object] | None = None
-        self._codec = Length32Codec(max_frame)
-        self._unanswered: deque[Deferred[bytes]] = deque()
+        self._codec = codec(max_frame)
+        self._matcher = matcher()
+        self._clock = clock
+        self._unanswered: dict[int, Deferred[bytes]] = {}
         self._closed: list[Deferred[None]] = []
+        self._watching: list[Deferred[Disconnected]] = []
         self._lost: Disconnected | None = None
+        self._error: FrameError | None = None
+        self._descriptors: list[int] = []
 
-    def request(self, payload: bytes) -> Deferred[bytes]:
+    @property
+    def is_connected(self) -> bool:
+        """C{False} once the connection is lost."""
+        return self._lost is None
+
+    def request(self, payload: bytes, timeout: float | None = None) -> Deferred[bytes]:
         """
         Send one frame and wait for its answer.
 
-        @return: fires with the next frame that answers no earlier request.
-            Fails with L{Disconnected} if the connection is lost before, and
-            with L{FrameError} if the payload is too large.  Cancelling
-            discards the answer when it comes.
+        @param timeout: seconds that the answer may take; C{None} for no limit.
+        @return: fires with the answer.  Fails with L{Disconnected} if the
+            connection is lost before, with L{NoAnswer} if it does not come in
+            time, and with L{FrameError} if the payload is too large.
+            Cancelling discards the answer when it comes.
         """
+        if self._lost is not None:
+            return fail(self._lost)
+        key, frame = self._matcher.outgoing(payload)
         try:
-            self.send(payload)
-        except (Disconnected, FrameError):
+            data = self._codec.encode(frame)
+        except FrameError:
+            self._matcher.unsent(key)
             return fail()
-        answer: Deferred[bytes] = Deferred()
-        self._unanswered.append(answer)
-        return answer
+        answer: Deferred[bytes] = Deferred(lambda _: self._forget(key))
+        self._unanswered[key] = answer
+        self._transport.write(data)
+        return answer if timeout is None else self._in_time(answer, timeout)
 
-    def send(self, payload: bytes) -> None:
+    def send(self, payload: bytes, descriptors: Sequence[int] = ()) -> None:
         """
         Send one frame that has no answer.
 
+        @param descriptors: are passed with it; they must stay open until the
+            server has shown that it has them.
         @raise Disconnected: the connection is lost.
         @raise FrameError: the payload is too large.
         """
         if self._lost is not None:
             raise self._lost
-        self._transport.write(self._codec.encode(payload))
+        data = self._codec.encode(payload)
+        for descriptor in descriptors:
+            self._transport.sendFileDescriptor(descriptor)
+        self._transport.write(data)
+
+    def take_fds(self) -> list[int]:
+        """
+        Get the descriptors that the server has passed and that nobody has
+        taken yet, to close them.
+        """
+        taken, self._descriptors = self._descriptors, []
+        return taken
 
     def close(self) -> Deferred[None]:
         """
@@ -81,36 +133,83 @@ class FrameClient(Protocol):
         self._transport.loseConnection()
         return done
 
+    def when_lost(self) -> Deferred[Disconnected]:
+        """
+        Wait for the end of the connection.
+
+        @return: fires with why it has ended, at once if it has.
+        """
+        lost: Deferred[Disconnected] = Deferred()
+        if self._lost is not None:
+            lost.callback(self._lost)
+        else:
+            self._watching.append(lost)
+        return lost
+
+    def abort(self) -> None:
+        """Close the connection now."""
+        if self._lost is None:
+            self._transport.abortConnection()
+
     def dataReceived(self, data: bytes) -> None:
         """The server sent something."""
-        for frame in self._codec.feed(data):
-            self._take(frame)
-        if self._codec.error is not None:
+        try:
+            for frame in self._codec.feed(data):
+                self._take(frame)
+            self._error = self._codec.error
+        except FrameError as error:
+            self._error = error
+        if self._error is not None:
+            self._transport.abortConnection()
+
+    def fileDescriptorReceived(self, descriptor: int) -> None:
+        """The server passed a descriptor."""
+        os.set_inheritable(descriptor, False)
+        self._descriptors.append(descriptor)
+        if len(self._descriptors) > MAX_FDS:
+            self._error = FrameError("the server passed too many descriptors")
             self._transport.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone: nothing is answered any more."""
-        why = self._codec.error or reason.getErrorMessage()
+        why = self._error or reason.getErrorMessage()
         self._lost = lost = Disconnected(
             f"the connection to the server is gone: {why}",
-            clean=not (self._codec.error or self._codec.buffered),
+            clean=not (self._error or self._codec.buffered),
         )
-        unanswered, self._unanswered = self._unanswered, deque()
-        for answer in unanswered:
+        unanswered, self._unanswered = self._unanswered, {}
+        for answer in unanswered.values():
             answer.errback(lost)
+        watching, self._watching = self._watching, []
+        for watcher in watching:
+            watcher.callback(lost)
         closed, self._closed = self._closed, []
         for done in closed:
             done.callback(None)
+        for descriptor in self.take_fds():
+            os.close(descriptor)
 
     @property
     def _transport(self) -> Any:
         return self.transport
 
+    def _in_time(self, answer: Deferred[bytes], timeout: float) -> Deferred[bytes]:
+        assert self._clock is not None, "a client with deadlines needs a clock"
+        return answer.addTimeout(timeout, self._clock, _too_late)
+
+    def _forget(self, key: int) -> None:
+        self._unanswered.pop(key, None)
+        self._matcher.abandon(key)
+
     def _take(self, frame: bytes) -> None:
-        if self._unanswered:
-            self._unanswered.popleft().callback(frame)
-        elif self.on_frame is not None:
-            self._tell(self.on_frame, frame)
+        key, answer = self._matcher.incoming(frame)
+        if key is None:
+            if self.on_frame is not None:
+                self._tell(self.on_frame, answer)
+            return
+        waiting = self._unanswered.pop(key, None)
+        if waiting is not None:
+            waiting.callback(answer)
 
     def _tell(self, on_frame: Callable[[bytes], object], frame: bytes) -> None:
         try:
@@ -120,17 +219,33 @@ class FrameClient(Protocol):
 
 
 def connect(
-    reactor: Any, path: str, max_frame: int = MAX_FRAME, timeout: float = 30.0
+    reactor: Any,
+    path: str,
+    max_frame: int = MAX_FRAME,
+    timeout: float = 30.0,
+    codec: MakeCodec = Length32Codec,
+    matcher: MakeMatcher = InOrder,
 ) -> Deferred[FrameClient]:
     """
     Connect to a framed socket.
 
+    @param path: where it is; C{"@name"} for an abstract one.
     @param max_frame: the greatest length of a frame, its header included.
     @param timeout: seconds that this may take.
+    @param codec: makes the codec, given C{max_frame}.
+    @param matcher: makes what tells which answer is whose; L{ByNumber
+        <sockhost.sockets.matching.ByNumber>} where they may overtake.
     @return: fires with a client; fails with
         L{ConnectError<twisted.internet.error.ConnectError>}.  Cancelling gives
         up the attempt.
     """
-    endpoint = UNIXClientEndpoint(reactor, path, timeout)
-    client: Deferred[FrameClient] = connectProtocol(endpoint, FrameClient(max_frame))
+    endpoint = UNIXClientEndpoint(reactor, system_address(path), timeout)
+    made = FrameClient(max_frame, codec, matcher, reactor)
+    client: Deferred[FrameClient] = connectProtocol(endpoint, made)
     return client
+
+
+def _too_late(result: Any, timeout: float) -> Any:
+    if isinstance(result, Failure):
+        result.trap(CancelledError)
+    raise NoAnswer(f"no answer within {timeout:g} s")

@@ -22,7 +22,12 @@ _MOST = 2**31 - 1
 _MOST_FRAME = 2**32 - 1
 
 
-def _framing(_: object, __: object, value: str) -> None:
+def known_framing(_: object, __: object, value: str) -> None:
+    """
+    Accept the name of a codec.
+
+    @raise ValueError: there is none of that name.
+    """
     if find_codec(value) is None:
         raise ValueError(f"expected one of {', '.join(codec_names())}")
 
@@ -84,7 +89,7 @@ class SocketConfig(Reach):
     handler: str = field(validator=python_name)
     options: Mapping[str, Any] = field(factory=dict)
     workers: int = field(default=0, validator=not_negative)
-    framing: str = field(default=DEFAULT, validator=_framing)
+    framing: str = field(default=DEFAULT, validator=known_framing)
     max_frame: int = field(
         default=MAX_FRAME, validator=between(HEADER_SIZE, _MOST_FRAME)
     )

@@ -4,15 +4,21 @@ Tests for L{sockhost.sockets.client}.
 
 from __future__ import annotations
 
+import os
+
 from twisted.internet import error
 from twisted.internet.interfaces import IProtocol
+from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from sockhost.interfaces import Disconnected, FrameError
-from sockhost.sockets.client import FrameClient, connect
+from sockhost.interfaces import Disconnected, FrameError, NoAnswer
+from sockhost.sockets.client import MAX_FDS, FrameClient, connect
+from sockhost.sockets.framing import Length32Codec
+from sockhost.sockets.line import LineCodec
+from sockhost.sockets.matching import ByNumber
 from sockhost.sockets.wire import HEADER, pack
 
 
@@ -50,6 +56,73 @@ class FrameClientTests(SynchronousTestCase):
         first.addErrback(lambda _: None)
         self.client.dataReceived(pack(b"A") + pack(b"B"))
         self.assertEqual(self.successResultOf(second), b"B")
+
+    def test_deadline(self) -> None:
+        """An answer that comes late is nobody's."""
+        clock = Clock()
+        client = FrameClient(clock=clock)
+        client.makeConnection(self.transport)
+        first, second = client.request(b"a", timeout=2), client.request(b"b", timeout=9)
+        clock.advance(3)
+        self.failureResultOf(first, NoAnswer)
+        client.dataReceived(pack(b"A") + pack(b"B"))
+        self.assertEqual(self.successResultOf(second), b"B")
+        self.assertEqual(clock.getDelayedCalls(), [])
+
+    def test_by_number(self) -> None:
+        """Answers may overtake where requests have numbers."""
+        client = FrameClient(matcher=ByNumber)
+        client.makeConnection(self.transport)
+        first, second = client.request(b"a"), client.request(b"b")
+        one, two = Length32Codec().feed(self.transport.value())
+        client.dataReceived(pack(two) + pack(one))
+        self.assertEqual(self.successResultOf(first), b"a")
+        self.assertEqual(self.successResultOf(second), b"b")
+
+    def test_no_number(self) -> None:
+        """A server that leaves out the number is no such server."""
+        client = FrameClient(matcher=ByNumber)
+        transport = StringTransport()
+        client.makeConnection(transport)
+        asked = client.request(b"a")
+        client.dataReceived(pack(b"A"))
+        self.assertTrue(transport.disconnected)
+        client.connectionLost(Failure(error.ConnectionAborted()))
+        failure = self.failureResultOf(asked, Disconnected)
+        self.assertIn("no request number", str(failure.value))
+
+    def test_other_codec(self) -> None:
+        """The codec is that of the server."""
+        client = FrameClient(codec=LineCodec)
+        transport = StringTransport()
+        client.makeConnection(transport)
+        asked = client.request(b"a")
+        self.assertEqual(transport.value(), b"a\n")
+        client.dataReceived(b"A\n")
+        self.assertEqual(self.successResultOf(asked), b"A")
+
+    def test_when_lost(self) -> None:
+        """Whoever watches the connection is told why it ended."""
+        watching = self.client.when_lost()
+        self.assertNoResult(watching)
+        self.lose()
+        self.assertTrue(self.successResultOf(watching).clean)
+        self.assertFalse(self.client.is_connected)
+        self.successResultOf(self.client.when_lost())
+
+    def test_descriptors(self) -> None:
+        """Descriptors that come are held, within a limit, and closed in the end."""
+        held = [os.open("/dev/null", os.O_RDONLY) for _ in range(MAX_FDS + 2)]
+        self.client.fileDescriptorReceived(held[0])
+        self.assertEqual(self.client.take_fds(), held[:1])
+        os.close(held[0])
+        for descriptor in held[1:]:
+            self.assertFalse(self.transport.disconnected)
+            self.client.fileDescriptorReceived(descriptor)
+        self.assertTrue(self.transport.disconnected)
+        self.lose()
+        for descriptor in held:
+            self.assertRaises(OSError, os.fstat, descriptor)
 
     def test_on_frame(self) -> None:
         """Frames that nobody asked for go to C{on_frame}, if there is one."""
