@@ -5,7 +5,7 @@ What a session stands between: the server above it, the connection below it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from enum import Enum
 from typing import Any, Protocol
 
@@ -94,7 +94,7 @@ class Quiet(Protocol):
     bytes_out: int
     in_flight_bytes: int
     held: int
-    work: Mapping[Deferred[Any], int] | None
+    work: Set[Deferred[Any]] | None
 
     @property
     def in_flight(self) -> int: ...  # noqa: D102

@@ -96,9 +96,7 @@ class Hub:
         @param events: C{EPOLLIN} and its like; the end of a connection is told
             in any case.
         """
-        if self._epoll is None:
-            self._open()
-        self.poller.register(fd, events)
+        (self._epoll or self._open()).register(fd, events)
         self.watched[fd] = watched
 
     def change(self, fd: int, events: int) -> None:
@@ -223,12 +221,13 @@ class Hub:
         self._log.failure("a connection broke", failure)
         watched.shut(failure)
 
-    def _open(self) -> None:
+    def _open(self) -> select.epoll:
         self._epoll = select.epoll()
         if self._driven:
             self._reactor.drive(self)
         else:
             self._reactor.addReader(self)
+        return self._epoll
 
     def _close(self) -> None:
         if self._epoll is None:

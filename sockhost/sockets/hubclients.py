@@ -6,11 +6,12 @@ What the connections of one socket in a hub share.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sockhost.sockets.framing import Length32Codec
 from sockhost.sockets.hub import Hub
 from sockhost.sockets.hubcut import Partial
+from sockhost.sockets.limits import Limits
 from sockhost.sockets.session import Session
 from sockhost.sockets.wire import HEADER_SIZE
 
@@ -27,11 +28,14 @@ read, which takes 16 microseconds where 64 KiB take 2.6.
 SMALL = 2048
 """Answers up to this go out by the shortest way."""
 
+FEW = 64
+"""Unanswered requests that are nothing to speak of."""
+
 ROOM = 1024
 """Bytes that an answer is taken to have until larger ones are seen."""
 
 
-class Run:
+class Run(NamedTuple):
     """
     Frames of one length that are being given to the handler one after the
     other, with nothing between.
@@ -40,28 +44,17 @@ class Run:
     @ivar answers: what the handler has returned so far.
     @ivar left: the frames that it has not got.
     @ivar size: how long each is.
-    @ivar emitted: how many answers are on their way already.
     """
 
-    __slots__ = ("answers", "connection", "emitted", "left", "size")
-
-    def __init__(
-        self,
-        connection: HubConnection,
-        answers: list[object],
-        left: Iterator[bytes],
-        size: int,
-    ) -> None:
-        self.connection = connection
-        self.answers = answers
-        self.left = left
-        self.size = size
-        self.emitted = 0
+    connection: HubConnection
+    answers: list[Any]
+    left: Iterator[bytes]
+    size: int
 
 
 class HubClients:
     """
-    The clients that were accepted under the same limit for frames.
+    The clients that were accepted under the same rules.
 
     @ivar server: whose clients they are.
     @ivar simple: whether a client needs a session only now and then.
@@ -72,15 +65,23 @@ class HubClients:
     @ivar largest: the greatest length of an answer.
     @ivar read: how much is read at once; not more than one frame may have, so
         that a read that is one frame need not be checked again.
+    @ivar few: requests that may be unanswered without a look at the limits.
     @ivar room: how much queue an answer may take, as far as is known.
     @ivar run: the run of frames that is being given to the handler, if one is.
+    @ivar emitted: how many answers to it are on their way already.
     @ivar codec: makes the frames of those without a session.
+    @ivar greeting: whether the handler wants to hear of everybody who comes.
+    @ivar finishing: whether a client that sends no more gets its answers.
     @ivar farewell: whether the handler wants to hear of everybody's end.
     """
 
     __slots__ = (
         "codec",
+        "emitted",
         "farewell",
+        "few",
+        "finishing",
+        "greeting",
         "hub",
         "largest",
         "max_frame",
@@ -104,10 +105,14 @@ class HubClients:
         self.room = ROOM
         self.received = server.received
         self.simple = self._is_simple()
+        self.few = self._few()
         self.quiet = 0
         self.run: Run | None = None
+        self.emitted = 0
         self.codec = Length32Codec(self.max_frame)
+        self.greeting = hasattr(server.handler, "connected")
         self.farewell = hasattr(server.handler, "disconnected")
+        self.finishing = server.limits.half_close == "finish"
 
     def __iter__(self) -> Iterator[HubConnection]:
         """Those who have no session now."""
@@ -130,8 +135,16 @@ class HubClients:
         """How many have no session now."""
         return self.quiet
 
+    def fits(self, limits: Limits) -> bool:
+        """Say whether clients who come now belong to these."""
+        return (
+            limits.max_frame == self.max_frame
+            and (limits.half_close == "finish") == self.finishing
+        )
+
     def reconsider(self) -> None:
         """The limits have changed."""
+        self.few = self._few()
         self.simple = self._is_simple()
         if not self.simple:
             self.wake()
@@ -139,7 +152,7 @@ class HubClients:
     def begin(self, connection: HubConnection) -> None:
         """Introduce a client to the handler."""
         self.server.door.enter(connection.peer.uid)
-        if self.simple and not hasattr(self.server.handler, "connected"):
+        if self.simple and not self.greeting:
             self.server.totals.accepted += 1
             self.quiet += 1
         else:
@@ -183,6 +196,9 @@ class HubClients:
         connection.session = made
         connection.client.belong_to(made)
         return made
+
+    def _few(self) -> int:
+        return min(FEW, self.server.limits.max_in_flight)
 
     def _is_simple(self) -> bool:
         server, limits = self.server, self.server.limits

@@ -26,10 +26,12 @@ def run_of(data: bytes, offset: int, length: int, most: int) -> Sequence[bytes]:
     takes 110.  Clients that pipeline send such runs.
 
     @param length: what the header at C{offset} says.
-    @param most: how many frames there can be; the run is of 64, 16 or 8.
+    @param most: how many frames to cut at most; the run is of 64, 16 or 8.
     @return: the payloads, or nothing if the lengths are not all the same.
     """
     count = 64 if most >= 64 else 16 if most >= 16 else 8
+    if most < 8:
+        return ()
     layout = _layouts.get((length, count)) or _layout(length, count)
     fields = layout.unpack_from(data, offset)
     if fields[::2].count(length) != count:

@@ -94,7 +94,8 @@ class HubReactor(EPollReactor):
             super().doPoll(timeout)
             return
         self._others_served = False
-        hub.settle()
+        if hub.unsettled:
+            hub.settle()
         while self._hub is not None:
             hub.turn(-1 if timeout is None else timeout)
             if (

@@ -311,7 +311,8 @@ class FrameServer:
         """A client that did without a session is gone."""
         self.door.leave(uid)
         _add(quiet, self.totals)
-        self._recheck()
+        if self._waits:
+            self._recheck()
 
     def session_changed(self) -> None:
         """See L{Surroundings<sockhost.sockets.around.Surroundings>}."""
