@@ -269,6 +269,10 @@ def main(
             _leave(ExitStatus.LOCKED, str(error))
         except OSError as error:
             _leave(ExitStatus.STARTUP_FAILED, f"no lock: {error}")
+        # When it begins to run, the reactor takes signals for itself.
+        running: Deferred[None] = Deferred()
+        reactor.callWhenRunning(running.callback, None)
+        await running
         raise SystemExit(int(await host.run()))
 
     react(live)

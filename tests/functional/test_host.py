@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -185,13 +186,16 @@ class ExitStatusTests(HostCase):
     async def test_terminated(self) -> None:
         """A signal to stop is a clean end, after which nothing is left."""
         self.write("sockhost.toml", SLEEPER)
-        for name in ("TERM", "INT", "QUIT"):
-            running = self.twistd()
+        for start, name in product(
+            (self.twistd, self.sockhost_run), ("TERM", "INT", "QUIT")
+        ):
+            running = start()
             await running.says("ready; steer it")
             children = descendants(running.pid)
             self.assertEqual(len(children), 1)
             running.signal(name)
             self.assertEqual(await running.ends(), 0, running.output)
+            self.assertIn("shutting down: SIG", running.output)
             self.assertFalse(any(alive(pid) for pid in children))
             self.assertFalse((self.run_dir / "sockhost.pid").exists())
             self.assertFalse((self.run_dir / "control.sock").exists())
