@@ -29,6 +29,7 @@ from sockhost.redis.alone import execute_alone
 from sockhost.redis.connection import RedisConnection
 from sockhost.redis.decoding import decode_reply
 from sockhost.redis.dedicated import Connector, Dedicated
+from sockhost.redis.listening import ListeningClient
 from sockhost.redis.names import Place, command_name, place_of
 from sockhost.redis.resp import Argument, encode_command
 from sockhost.redis.retrying import send_again
@@ -37,7 +38,7 @@ from sockhost.redis.waiting import Waiting
 
 
 @implementer(IRedis)
-class RedisClient:
+class RedisClient(ListeningClient):
     """
     A Redis client.  Between the loss of a connection and the next, commands
     wait for up to C{wait} seconds, up to C{max_queued} of them.
@@ -89,6 +90,7 @@ class RedisClient:
         self._waiting = Waiting(clock, self._late)
         self._dedicated = Dedicated(clock, wait=wait, connector=connector)
         self._connected: dict[Deferred[None], None] = {}
+        self._begin_to_listen()
 
     # -- IRedis -------------------------------------------------------------
 
@@ -225,6 +227,7 @@ class RedisClient:
         says, and the client with it.
         """
         self._refuse_all()
+        self._end_listening(self._closed_error())
         if self.on_close is not None:
             return self.on_close(timeout)
         return self.drain(timeout)

@@ -278,6 +278,23 @@ class RedisConnection(Protocol):
         self._paused = False
         self._flush()
 
+    def pause_reading(self) -> None:
+        """
+        Leave what the server sends where it is, until L{resume_reading}.  What
+        was read already is handed out.  No pings are sent meanwhile.
+        """
+        if self._state is not _CLOSED:
+            self._pulse.stop()
+            self._wire.pauseProducing()
+
+    def resume_reading(self) -> None:
+        """Read again what the server sends."""
+        if self._state is not _CLOSED:
+            self._pulse.stop()
+            self._pulse.heard()
+            self._pulse.start()
+            self._wire.resumeProducing()
+
     def stopProducing(self) -> None:
         """The transport is gone: L{connectionLost} says more."""
 
