@@ -104,10 +104,28 @@ def quickstart(timeout: float = 60.0) -> Iterator[RunningHost]:
             _end(host.process)
 
 
-def _launch(directory: Path, timeout: float) -> RunningHost:
+@contextmanager
+def configured(text: str, timeout: float = 60.0) -> Iterator[RunningHost]:
+    """
+    Run a host with another configuration until the block ends.
+
+    @param text: the configuration file.
+    @raise NotUp: it did not become ready.
+    """
+    with tempfile.TemporaryDirectory(prefix="sh-") as name:
+        config = Path(name) / "sockhost.toml"
+        config.write_text(text)
+        host = _launch(Path(name), timeout, config)
+        try:
+            yield host
+        finally:
+            _end(host.process)
+
+
+def _launch(directory: Path, timeout: float, config: Path = QUICKSTART) -> RunningHost:
     run_dir = directory / "run"
     reader, writer = os.pipe()
-    command = [sys.executable, "-m", "sockhost", "run", "--config", str(QUICKSTART)]
+    command = [sys.executable, "-m", "sockhost", "run", "--config", str(config)]
     options = ["--run-dir", str(run_dir), "--startup-fd", str(writer)]
     started = time.monotonic()
     with open(directory / "host.log", "wb") as log:
