@@ -14,27 +14,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from sockhost.interfaces import (
-    IRedis,
-    RedisConnectionError,
-    RedisError,
-    RedisQueueFull,
-)
+from sockhost.interfaces import IRedis, RedisError
 from sockhost.redis.alone import execute_alone
 from sockhost.redis.connection import RedisConnection
 from sockhost.redis.decoding import decode_reply
 from sockhost.redis.dedicated import Connector, Dedicated
 from sockhost.redis.listening import ListeningClient
-from sockhost.redis.names import Place, command_name, place_of
-from sockhost.redis.resp import Argument, encode_command
+from sockhost.redis.names import ORDINARY, Place, command_name, place_of
+from sockhost.redis.resp import Argument, encode_command, pack_command
 from sockhost.redis.retrying import send_again
 from sockhost.redis.slots import Batch, Pending, Slot
-from sockhost.redis.waiting import Waiting
+from sockhost.redis.supply import Supply
 
 
 @implementer(IRedis)
@@ -48,8 +42,6 @@ class RedisClient(ListeningClient):
     what the connection's replies mean, or who and where it is (C{SUBSCRIBE},
     C{MONITOR}, C{SELECT}, …), fail with L{RedisError}.
 
-    @ivar reason: why there is no connection, or C{None} if there is one or
-        none was tried yet.
     @ivar attached: each is called with a new connection before any command is
         sent on it.
     @ivar detached: each is called with a connection that has ended.
@@ -77,19 +69,14 @@ class RedisClient(ListeningClient):
             for room, as they do for a connection, instead of failing at once.
         """
         self._clock = clock
-        self._wait = wait
-        self._max_queued = max_queued
-        self._wait_when_full = wait_when_full
+        self._supply = Supply(clock, wait, max_queued, wait_when_full)
+        self._dedicated = Dedicated(clock, wait=wait, connector=connector)
         self._decode = decode
         self.on_close = on_close
-        self.reason: str | None = None
-        self.attached: list[Callable[[RedisConnection], object]] = []
-        self.detached: list[Callable[[RedisConnection], object]] = []
-        self._closed = False
-        self._connection: RedisConnection | None = None
-        self._waiting = Waiting(clock, self._late)
-        self._dedicated = Dedicated(clock, wait=wait, connector=connector)
-        self._connected: dict[Deferred[None], None] = {}
+        self.attached = self._supply.attached
+        self.detached = self._supply.detached
+        # One for all commands: each would be an object more to collect.
+        self._withdraw = self._supply.withdraw
         self._begin_to_listen()
 
     # -- IRedis -------------------------------------------------------------
@@ -97,22 +84,31 @@ class RedisClient(ListeningClient):
     @property
     def connected(self) -> bool:
         """C{True} while there is a usable connection."""
-        return self._connection is not None and self._connection.open
+        return self._supply.connected
 
     @property
     def connection(self) -> RedisConnection | None:
         """The connection that all share, or C{None}."""
-        return self._connection
+        return self._supply.connection
+
+    @property
+    def reason(self) -> str | None:
+        """
+        Why there is no connection, or C{None} if there is one or none was tried
+        yet.
+        """
+        return self._supply.reason
 
     @property
     def queued(self) -> int:
-        """How many commands wait for a connection."""
-        return len(self._waiting)
+        """How many commands wait for a connection, or for room on it."""
+        return self._supply.queued
 
     @property
     def outstanding(self) -> int:
         """How many replies the server owes."""
-        return 0 if self._connection is None else self._connection.outstanding
+        connection = self._supply.connection
+        return 0 if connection is None else connection.outstanding
 
     def execute(
         self,
@@ -132,14 +128,19 @@ class RedisClient(ListeningClient):
         @param retry: how many times it is sent again when its reply was lost or
             it could not be sent.  Only for what may be executed twice.
         """
+        # The way that nearly all commands take calls as little as it can.
+        connection = self._supply.ready
         try:
-            data = encode_command(args)
-        except (TypeError, ValueError):
-            return fail()
-        place = place_of(args)
-        if place is not Place.SHARED or retry:
-            return self._special(place, args, data, timeout, decode, retry)
-        sent = self.submit(Pending(self._withdraw), data, timeout)
+            if retry or args[0] not in ORDINARY:
+                return self._execute(args, timeout, decode, retry)
+            data = pack_command(args)
+        except (TypeError, IndexError):
+            return self._execute(args, timeout, decode, retry)
+        sent = Pending(self._withdraw)
+        if connection is not None and connection.has_room(self._supply.max_queued):
+            connection.enqueue(sent, data, timeout)
+        else:
+            self._supply.submit(sent, data, timeout)
         encoding = decode or self._decode
         if encoding is not None:
             sent.addCallback(decode_reply, encoding)
@@ -179,13 +180,7 @@ class RedisClient(ListeningClient):
 
         @return: the slot.
         """
-        connection = self._connection
-        if connection is None or not connection.open or self._closed or self._waiting:
-            self._queue(slot, data, timeout)
-        elif connection.outstanding >= self._max_queued:
-            self._full(slot, data, timeout)
-        else:
-            connection.enqueue(slot, data, timeout)
+        self._supply.submit(slot, data, timeout)
         return slot
 
     def dedicated(self) -> Deferred[RedisConnection]:
@@ -212,13 +207,7 @@ class RedisClient(ListeningClient):
         See L{IRedis.when_connected<sockhost.interfaces.IRedis.when_connected>}.
         Cancelling detaches the caller.
         """
-        if self.connected:
-            return succeed(None)
-        if self._closed:
-            return fail(self._closed_error())
-        waiting: Deferred[None] = Deferred(self._forget)
-        self._connected[waiting] = None
-        return waiting
+        return self._supply.when_connected()
 
     def close(self, timeout: float = 5.0) -> Deferred[None]:
         """
@@ -226,8 +215,8 @@ class RedisClient(ListeningClient):
         connection is the unit's, which is started again as its C{restart}
         says, and the client with it.
         """
-        self._refuse_all()
-        self._end_listening(self._closed_error())
+        self._supply.close()
+        self._end_listening(self._supply.closed_error())
         if self.on_close is not None:
             return self.on_close(timeout)
         return self.drain(timeout)
@@ -239,10 +228,10 @@ class RedisClient(ListeningClient):
 
         @return: like that of L{close}.
         """
-        self._refuse_all()
-        if self._connection is not None:
-            self._connection.abort()
-        self._dedicated.abort(self._closed_error())
+        self._supply.close()
+        if self.connection is not None:
+            self.connection.abort()
+        self._dedicated.abort(self._supply.closed_error())
         return self.close(0.0)
 
     # -- for what owns the connection ---------------------------------------
@@ -252,18 +241,18 @@ class RedisClient(ListeningClient):
         Refuse commands until the next L{attach} or L{reopen}, and close the
         connections as L{close} does.
         """
-        self._refuse_all()
+        self._supply.close()
         return Deferred.fromCoroutine(self._drain(timeout))
 
     async def _drain(self, timeout: float) -> None:
         others = self._dedicated.close(timeout)
-        if self._connection is not None:
-            await self._connection.close(timeout)
+        if self.connection is not None:
+            await self.connection.close(timeout)
         await others
 
     def reopen(self) -> None:
         """Take commands, to wait for a connection that is being made."""
-        self._closed = False
+        self._supply.reopen()
         self._dedicated.open()
 
     def configure(
@@ -275,43 +264,37 @@ class RedisClient(ListeningClient):
         wait_when_full: bool = False,
     ) -> None:
         """Change what holds for the commands that come from now on."""
-        self._wait = self._dedicated.wait = wait
-        self._max_queued = max_queued
+        self._supply.wait = self._dedicated.wait = wait
+        self._supply.max_queued = max_queued
+        self._supply.wait_when_full = wait_when_full
         self._dedicated.connector = connector
         self._decode = decode
-        self._wait_when_full = wait_when_full
 
     def attach(self, connection: RedisConnection) -> None:
         """
         Use a connection, which is open and has been prepared, until it ends.
         """
-        self.reopen()
-        self.reason = None
-        self._connection = connection
-        connection.when_disconnected().addCallback(self._lost, connection)
-        for tell in self.attached:
-            tell(connection)
-        self._send_waiting()
-        connected, self._connected = self._connected, {}
-        for each in connected:
-            if not each.called:
-                each.callback(None)
+        self._dedicated.open()
+        self._supply.attach(connection)
 
     def refused(self, reason: str) -> None:
         """Take note of why an attempt to connect failed."""
-        self.reason = reason
+        self._supply.reason = reason
 
     # -- the ways that few commands take ------------------------------------
 
-    def _special(
+    def _execute(
         self,
-        place: Place,
         args: tuple[Argument, ...],
-        data: bytes,
         timeout: float | None,
         decode: str | None,
         retry: int,
     ) -> Deferred[Any]:
+        try:
+            data = encode_command(args)
+        except (TypeError, ValueError):
+            return fail()
+        place = place_of(args)
         if place is Place.NOWHERE:
             name = command_name(args)
             return fail(
@@ -328,84 +311,5 @@ class RedisClient(ListeningClient):
         return sent if encoding is None else sent.addCallback(decode_reply, encoding)
 
     async def _borrow(self) -> RedisConnection:
-        waiting = self.when_connected()
-        if not waiting.called:
-            if self._wait <= 0:
-                waiting.cancel()
-                waiting.addErrback(Failure.trap, CancelledError)
-                raise self._absence("not connected")
-            waiting.addTimeout(self._wait, self._clock, self._too_late)
-        await waiting
+        await self._supply.when_soon_connected()
         return await self._dedicated.borrow()
-
-    def _too_late(self, _result: object, _seconds: float) -> Failure:
-        return Failure(self._late())
-
-    # -- waiting ------------------------------------------------------------
-
-    def _queue(self, slot: Slot, data: bytes, timeout: float | None) -> None:
-        if self._closed:
-            slot.errback(self._closed_error())
-        elif self._wait <= 0:
-            slot.errback(self._absence("not connected"))
-        elif len(self._waiting) >= self._max_queued:
-            slot.errback(RedisQueueFull(f"{self._max_queued} commands wait already"))
-        else:
-            self._waiting.add(slot, data, timeout, self._wait)
-
-    def _full(self, slot: Slot, data: bytes, timeout: float | None) -> None:
-        if self._wait_when_full:
-            self._queue(slot, data, timeout)
-            self._await_room()
-        else:
-            slot.errback(RedisQueueFull(f"{self._max_queued} commands are unanswered"))
-
-    def _await_room(self) -> None:
-        if self._connection is not None:
-            self._connection.on_room = self._send_waiting
-
-    def _send_waiting(self) -> None:
-        connection = self._connection
-        while connection is not None and connection.open:
-            if connection.outstanding >= self._max_queued:
-                self._await_room()
-                return
-            first = self._waiting.take()
-            if first is None:
-                return
-            connection.enqueue(*first)
-
-    def _withdraw(self, slot: Deferred[Any]) -> None:
-        # What was sent is not here any more and keeps its place.
-        if not self._waiting.withdraw(slot) and self._connection is not None:
-            self._connection.withdraw(slot)
-
-    def _forget(self, waiting: Deferred[None]) -> None:
-        self._connected.pop(waiting, None)
-
-    def _late(self) -> RedisConnectionError:
-        if self.connected:
-            return RedisQueueFull(f"no room within {self._wait} s")
-        return self._absence(f"no connection within {self._wait} s")
-
-    def _absence(self, text: str) -> RedisConnectionError:
-        return RedisConnectionError(f"{text}: {self.reason}" if self.reason else text)
-
-    def _closed_error(self) -> RedisConnectionError:
-        return RedisConnectionError("the client is closed")
-
-    def _refuse_all(self) -> None:
-        self._closed = True
-        connected, self._connected = self._connected, {}
-        for slot in self._waiting.take_all():
-            slot.errback(self._closed_error())
-        for each in connected:
-            if not each.called:
-                each.errback(self._closed_error())
-
-    def _lost(self, reason: RedisError | None, connection: RedisConnection) -> None:
-        if self._connection is connection:
-            self._connection = None
-            self.reason = str(reason) if reason is not None else "closed"
-            for tell in self.detached:
-                tell(connection)

@@ -20,10 +20,8 @@ failure can be neither lost nor run into an endless loop.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import Enum
-from itertools import islice
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -46,21 +44,21 @@ from sockhost.interfaces import (
     RedisReplyError,
 )
 from sockhost.redis.deadlines import Deadlines
+from sockhost.redis.line import Line
 from sockhost.redis.pulse import Pulse
 from sockhost.redis.resp import Argument, Push, RespReader, encode_command
 from sockhost.redis.slots import Acked, Batch, Pending, Slot
-from sockhost.redis.wire import Send, is_socket, make_sender, set_no_delay
+from sockhost.redis.wire import (
+    Send,
+    is_socket,
+    make_sender,
+    read_directly,
+    set_no_delay,
+)
 
 
 def _send_nothing(data: bytes) -> None:
     """There is no transport."""
-
-
-def _fire(slot: Slot, message: Any) -> None:
-    if isinstance(message, RedisReplyError):
-        slot.errback(message)
-    else:
-        slot.callback(message)
 
 
 class _State(Enum):
@@ -83,6 +81,7 @@ class RedisConnection(Protocol):
         For what a connection is after C{MONITOR}, or after C{SUBSCRIBE} in
         RESP2.
     @ivar on_room: is called once after some replies have come, or C{None}.
+    @ivar open: C{True} while commands are taken.
     @ivar protocol: 2 or 3.
     @ivar server_version: as the server said it, or C{None}.
     """
@@ -106,7 +105,6 @@ class RedisConnection(Protocol):
             pings.
         """
         self._clock = clock
-        self._timeout = timeout
         self.on_push = on_push
         self.on_message: Callable[[Any], bool] | None = None
         self.on_room: Callable[[], object] | None = None
@@ -114,10 +112,10 @@ class RedisConnection(Protocol):
         self.server_version: str | None = None
         self._reader = reader or RespReader()
         self._state = _CLOSED
-        self._queue: deque[Slot] = deque()
-        # The bytes of the last slots of the queue, one piece for each.
-        self._out: list[bytes] = []
-        self._withdrawn = False
+        self.open = False
+        self._line = Line()
+        self._slots = self._line.slots
+        self._unsent = self._line.unsent
         self._reading = False
         self._paused = False
         self._send: Send = _send_nothing
@@ -129,24 +127,23 @@ class RedisConnection(Protocol):
         self._pulse = Pulse(
             clock, ping_interval, lambda: self.execute("PING"), self._stalled
         )
-        self._deadlines = Deadlines(clock, lambda: self._queue, self._expired)
+        self._deadlines = Deadlines(clock, timeout, lambda: self._slots, self._expired)
 
     # -- what is ------------------------------------------------------------
 
     @property
-    def open(self) -> bool:
-        """C{True} while commands are taken."""
-        return self._state is _OPEN
-
-    @property
     def reusable(self) -> bool:
         """C{True} if it is open and owes nothing."""
-        return self._state is _OPEN and not self._queue
+        return self.open and not self._slots
+
+    def has_room(self, limit: int) -> bool:
+        """C{True} if it is open and owes less than that many replies."""
+        return self.open and len(self._slots) < limit
 
     @property
     def outstanding(self) -> int:
         """How many commands were given to it and have no reply."""
-        return len(self._queue)
+        return len(self._slots)
 
     @property
     def latency(self) -> float | None:
@@ -210,16 +207,17 @@ class RedisConnection(Protocol):
             fired.
         @return: the slot.
         """
-        if self._state is not _OPEN:
+        if not self.open:
             slot.errback(self._refusal())
             return slot
-        queue, out = self._queue, self._out
-        idle = not (queue or out)
-        queue.append(slot)
-        out.append(data)
-        limit = self._timeout if timeout is None else timeout
-        if limit:
-            self._deadlines.limit(slot, limit)
+        idle = not self._slots
+        self._slots.append(slot)
+        self._unsent.append(data)
+        deadlines = self._deadlines
+        if timeout is None and deadlines.coming:
+            slot.expires = deadlines.coming
+        else:
+            deadlines.limit(slot, deadlines.usual if timeout is None else timeout)
         if self._reading or self._flush_call is not None:
             return slot
         if idle:
@@ -234,7 +232,7 @@ class RedisConnection(Protocol):
         Take note that a slot is being cancelled: if its bytes are still here,
         they are not sent.
         """
-        self._withdrawn = True
+        self._line.withdrawn = True
 
     def _refusal(self) -> RedisConnectionError:
         if self._state is _CLOSING:
@@ -249,25 +247,10 @@ class RedisConnection(Protocol):
 
     def _flush(self) -> None:
         """Hand everything to the transport, in one write."""
-        if self._withdrawn:
-            self._drop_withdrawn()
-        out = self._out
-        if out and not self._paused and self._state is not _CLOSED:
-            data = out[0] if len(out) == 1 else b"".join(out)
-            out.clear()
-            self._send(data)
-
-    def _drop_withdrawn(self) -> None:
-        self._withdrawn = False
-        queue, out = self._queue, self._out
-        unsent = [queue.pop() for _ in out][::-1]
-        kept = [
-            (slot, data)
-            for slot, data in zip(unsent, out, strict=True)
-            if not slot.called
-        ]
-        queue.extend(slot for slot, _ in kept)
-        out[:] = [data for _, data in kept]
+        if self._unsent and not self._paused and self._state is not _CLOSED:
+            data = self._line.take_bytes()
+            if data:
+                self._send(data)
 
     def pauseProducing(self) -> None:
         """The server reads more slowly than we write: hold commands here."""
@@ -307,9 +290,11 @@ class RedisConnection(Protocol):
 
     def connectionMade(self) -> None:
         self._state = _OPEN
+        self.open = True
         set_no_delay(self.transport)
         self._wire.registerProducer(self, True)
         self._send = make_sender(self.transport, self)
+        read_directly(self.transport, self.dataReceived)
         if is_socket(self.transport):
             # A server that hangs up at once has said why, and a write to it
             # would lose that: what has come already is read first.
@@ -331,13 +316,13 @@ class RedisConnection(Protocol):
         if self.on_room is not None:
             on_room, self.on_room = self.on_room, None
             on_room()
-        if self._out:
+        if self._unsent:
             self._flush()
         if self._state is _CLOSING:
             self._close_if_drained()
 
     def _take_all(self, messages: list[Any]) -> None:
-        queue = self._queue
+        slots = self._slots
         rest = iter(messages)
         for message in rest:
             if self._state is _CLOSED:
@@ -346,40 +331,31 @@ class RedisConnection(Protocol):
                 self.take_push(message)
             elif self.on_message is not None and self._intercepted(message):
                 pass
-            elif not queue:
+            elif not slots:
                 self._unasked(message)
-            elif type(queue[0]) is Pending:
-                slot = queue.popleft()
-                if not slot.called:
-                    _fire(slot, message)
+            elif type(slots[0]) is Pending:
+                slot = slots.popleft()
+                if slot.called:
+                    pass
+                elif isinstance(message, RedisReplyError):
+                    slot.errback(message)
+                else:
+                    slot.callback(message)
             else:
                 self._take_special(message, rest)
 
-    def _take_special(self, message: Any, rest: Any) -> None:
-        slot = self._queue[0]
+    def _take_special(self, message: Any, rest: Iterator[Any]) -> None:
+        slot = self._slots[0]
         if isinstance(slot, Batch):
-            self._take_batch(slot, message, rest)
+            # Where each message is looked at first, one at a time.
+            more = rest if self.on_message is None else iter(())
+            if not slot.take(message, more, self.take_push):
+                return
+            self._slots.popleft()
+            slot.settle(slot.replies)
         else:
-            self._queue.popleft()
-            if not slot.called:
-                _fire(slot, message)
-
-    def _take_batch(self, slot: Batch, message: Any, rest: Any) -> None:
-        slot.replies.append(message)
-        slot.missing -= 1
-        if slot.missing and self.on_message is None:
-            more = list(islice(rest, slot.missing))
-            if Push in map(type, more):
-                # Seldom: a push in the midst takes nobody's place.
-                for push in [each for each in more if type(each) is Push]:
-                    self.take_push(push)
-                more = [each for each in more if type(each) is not Push]
-            slot.replies += more
-            slot.missing -= len(more)
-        if not slot.missing:
-            self._queue.popleft()
-            if not slot.called:
-                slot.callback(slot.replies)
+            self._slots.popleft()
+            slot.settle(message)
 
     def take_push(self, message: Push) -> None:
         """
@@ -391,11 +367,10 @@ class RedisConnection(Protocol):
                 self.on_push(message)
             except Exception:
                 self._log.failure("a listener for pushes failed")
-        slot = self._queue[0] if self._queue else None
+        slot = self._slots[0] if self._slots else None
         if isinstance(slot, Acked) and slot.acknowledged(message):
-            self._queue.popleft()
-            if not slot.called:
-                slot.callback(message)
+            self._slots.popleft()
+            slot.settle(message)
 
     def _intercepted(self, message: Any) -> bool:
         listener = self.on_message
@@ -415,9 +390,8 @@ class RedisConnection(Protocol):
 
     # -- limits of time -----------------------------------------------------
 
-    def _expired(self, late: list[Slot], now: float) -> None:
-        sent = len(self._queue) - len(self._out)
-        handed = set(islice(self._queue, sent))
+    def _expired(self, late: list[Slot]) -> None:
+        handed = self._line.sent()
         for slot in late:
             # Firing one may end others.
             if slot.called:
@@ -425,7 +399,7 @@ class RedisConnection(Protocol):
             if slot in handed:
                 slot.errback(CommandTimeout("no reply in the time that it was given"))
             else:
-                self._withdrawn = True
+                self._line.withdrawn = True
                 slot.errback(
                     RedisConnectionError("not sent in the time that it was given")
                 )
@@ -446,6 +420,7 @@ class RedisConnection(Protocol):
         """
         if self._state is _OPEN:
             self._state = _CLOSING
+            self.open = False
             self._close_call = self._clock.callLater(
                 timeout,
                 self.abort,
@@ -457,7 +432,7 @@ class RedisConnection(Protocol):
         return self.when_disconnected().addCallback(lambda _: None)
 
     def _close_if_drained(self) -> None:
-        if all(pending.called for pending in self._queue):
+        if all(pending.called for pending in self._slots):
             self._wire.unregisterProducer()
             self._wire.loseConnection()
 
@@ -472,6 +447,7 @@ class RedisConnection(Protocol):
         if self.transport is None or self._state is _CLOSED:
             return
         self._state = _CLOSED
+        self.open = False
         self._reason = reason or RedisConnectionError("the connection was aborted")
         self._wire.abortConnection()
 
@@ -490,6 +466,7 @@ class RedisConnection(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         clean = self._state is _CLOSING and not self._owes()
         self._state = _CLOSED
+        self.open = False
         if self._reason is None and not clean:
             self._reason = RedisConnectionError(
                 f"the connection was lost: {reason.getErrorMessage()}"
@@ -503,7 +480,7 @@ class RedisConnection(Protocol):
             each.callback(self._reason)
 
     def _owes(self) -> bool:
-        return any(not pending.called for pending in self._queue)
+        return any(not pending.called for pending in self._slots)
 
     def _cancel_calls(self) -> None:
         self._pulse.stop()
@@ -513,12 +490,8 @@ class RedisConnection(Protocol):
                 call.cancel()
 
     def _fail_pending(self) -> None:
-        pending, self._queue = self._queue, deque()
-        sent = len(pending) - len(self._out)
-        self._out.clear()
-        for place, each in enumerate(pending):
-            if not each.called:
-                each.errback(self._loss(sent=place < sent))
+        for slot, sent in self._line.end():
+            slot.errback(self._loss(sent))
 
     def _loss(self, sent: bool) -> RedisConnectionError:
         if sent:

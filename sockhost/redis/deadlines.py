@@ -14,58 +14,72 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from sockhost.redis.slots import Slot
 
-# The coarsest step of the timer, in seconds, and the part of a limit that it
-# may be late by.
+# The coarsest step of the timer, in seconds, and the part of a limit that it is.
 COARSEST = 0.25
-PART = 4
+PART = 8
 
 
 @define
 class Deadlines:
     """
     One coarse timer for all slots: a timer for each costs more than the command
-    itself.  It runs only while a slot has a limit.
+    itself.  It runs only while a slot has a limit.  A slot is given up between
+    its limit and a quarter more, or half a second more if that is less.
+
+    @ivar usual: seconds that a slot has unless something else is said; 0 for
+        no limit.
+    @ivar coming: when slots of the usual limit that are put in now expire, or 0
+        if L{limit} must be asked, because the timer does not run.
     """
 
     _clock: IReactorTime
+    usual: float
     _queue: Callable[[], deque[Slot]]
-    _expired: Callable[[list[Slot], float], object]
+    _expired: Callable[[list[Slot]], object]
+    coming: float = 0.0
     _call: IDelayedCall | None = None
     _grain: float = COARSEST
 
     def limit(self, slot: Slot, seconds: float) -> None:
-        """Give a slot that many seconds, and up to a quarter more."""
-        slot.expires = self._clock.seconds() + seconds
-        grain = seconds / PART
+        """Give a slot that many seconds; 0 for no limit."""
+        if not seconds:
+            return
+        now = self._clock.seconds()
+        slot.expires = now + seconds
+        grain = min(seconds / PART, COARSEST)
         if self._call is None:
-            self._grain = min(grain, COARSEST)
-            self._call = self._clock.callLater(self._grain, self._look)
+            self._tick(now, grain)
         elif grain < self._grain:
-            self._grain = grain
-            if self._call.getTime() > self._clock.seconds() + grain:
-                self._call.reset(grain)
+            self._call.cancel()
+            self._tick(now, grain)
 
     def stop(self) -> None:
         """End: no timer is left."""
         call, self._call = self._call, None
+        self.coming = 0.0
         if call is not None and call.active():
             call.cancel()
 
+    def _tick(self, now: float, grain: float) -> None:
+        self._grain = grain
+        self._call = self._clock.callLater(grain, self._look)
+        if self.usual:
+            # Until the next tick nobody looks at the clock.
+            self.coming = now + self.usual + grain
+
     def _look(self) -> None:
         self._call = None
+        self.coming = 0.0
         now = self._clock.seconds()
-        queue = self._queue()
-        late = [slot for slot in queue if slot.expires <= now and not slot.called]
+        late = [
+            slot for slot in self._queue() if slot.expires <= now and not slot.called
+        ]
         if late:
-            self._expired(late, now)
-        self._again()
-
-    def _again(self) -> None:
+            self._expired(late)
+        limits = [slot.expires for slot in self._queue() if not slot.called]
+        nearest = min(limits, default=inf)
         # What was fired may have limited others, or ended everything.
-        limited = [slot.expires for slot in self._queue() if not slot.called]
-        nearest = min(limited, default=inf)
         if nearest < inf and self._call is None:
-            left = nearest - self._clock.seconds()
-            self._grain = COARSEST
-            delay = min(max(left, 0.001), COARSEST)
-            self._call = self._clock.callLater(delay, self._look)
+            left = max(nearest - now, 0.0)
+            usual = min(self.usual / PART, COARSEST) if self.usual else COARSEST
+            self._tick(now, min(usual, max(left, 0.001)))

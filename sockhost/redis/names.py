@@ -76,7 +76,9 @@ _DEPENDS = frozenset({"CLIENT", *BLOCKING_WITH_BLOCK})
 # How many names are remembered: more than any server has commands.
 _REMEMBERED = 2048
 _LONGEST = 64
-_ordinary: set[object] = set()
+#: Names, as they were written, of which it is known that their commands go to
+#: the shared connection.
+ORDINARY: set[object] = set()
 
 
 def place_of(args: Sequence[Argument]) -> Place:
@@ -84,7 +86,7 @@ def place_of(args: Sequence[Argument]) -> Place:
     first = args[0]
     # The way that nearly all take: a name that was judged before.
     try:
-        if first in _ordinary:
+        if first in ORDINARY:
             return Place.SHARED
     except TypeError:
         pass
@@ -107,9 +109,9 @@ def _judge(args: Sequence[Argument]) -> Place:
 
 
 def _remember(first: Argument, name: str) -> None:
-    room = len(_ordinary) < _REMEMBERED and len(name) < _LONGEST
+    room = len(ORDINARY) < _REMEMBERED and len(name) < _LONGEST
     if room and name not in _DEPENDS and isinstance(first, str | bytes):
-        _ordinary.add(first)
+        ORDINARY.add(first)
 
 
 def _options(args: Sequence[Argument]) -> list[str]:

@@ -33,8 +33,9 @@ SEARCH_LINES = 16
 
 _MORE = object()
 
-# Its stub says that a command has exactly one argument.
-_pack: Callable[[tuple[Argument, ...]], bytes] = cast(Any, hiredis.pack_command)
+#: Like L{encode_command}, for what is certain to be a command.  (Its stub says
+#: that a command has exactly one argument.)
+pack_command: Callable[[tuple[Argument, ...]], bytes] = cast(Any, hiredis.pack_command)
 
 
 def encode_command(args: Sequence[Argument]) -> bytes:
@@ -49,9 +50,9 @@ def encode_command(args: Sequence[Argument]) -> bytes:
     if not args:
         raise ValueError("a command needs at least its name")
     try:
-        return _pack(tuple(args))
+        return pack_command(tuple(args))
     except TypeError:
-        return _pack(_plain(args))
+        return pack_command(_plain(args))
 
 
 def _plain(args: Sequence[object]) -> tuple[Argument, ...]:

@@ -6,12 +6,14 @@ server owes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 from math import inf
 from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from sockhost.interfaces import RedisReplyError
 from sockhost.redis.resp import Push
 
 Canceller = Callable[[Deferred[Any]], None]
@@ -26,6 +28,15 @@ class Slot(Deferred[Any]):
     """
 
     expires: float = inf
+
+    def settle(self, message: Any) -> None:
+        """Fire with what the server said, unless nobody waits any more."""
+        if self.called:
+            pass
+        elif isinstance(message, RedisReplyError):
+            self.errback(message)
+        else:
+            self.callback(message)
 
 
 class Pending(Slot):
@@ -44,6 +55,31 @@ class Batch(Slot):
         super().__init__(canceller)
         self.missing = count
         self.replies: list[Any] = []
+
+    def take(
+        self, message: Any, rest: Iterator[Any], push: Callable[[Push], object]
+    ) -> bool:
+        """
+        Take a reply, and as many of those behind it as are wanted.
+
+        @param push: is given the pushes among them, which are no replies.
+        @return: C{True} if all replies have come.
+        """
+        self.replies.append(message)
+        self.missing -= 1
+        while self.missing:
+            more = list(islice(rest, self.missing))
+            if not more:
+                return False
+            if Push in map(type, more):
+                # Seldom.
+                for each in more:
+                    if type(each) is Push:
+                        push(each)
+                more = [each for each in more if type(each) is not Push]
+            self.replies += more
+            self.missing -= len(more)
+        return True
 
 
 class Acked(Slot):

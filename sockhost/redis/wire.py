@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet import tcp
+from twisted.internet import main, tcp
 from twisted.internet.interfaces import ITCPTransport, IUNIXTransport
 
 Send = Callable[[bytes], object]
@@ -63,6 +63,33 @@ def _direct(transport: Any, producer: object) -> Send:
             transport.write(data[sent:])
 
     return send_now
+
+
+def read_directly(transport: Any, received: Callable[[bytes], object]) -> None:
+    """
+    Read from the socket itself what the transport would read.  That of a Unix
+    socket looks for descriptors besides, which no server sends, and at twice
+    the cost; and what connected it hands each piece of data on.
+
+    @param received: takes data.
+    """
+    if not is_socket(transport):
+        return
+    receive, size = transport.socket.recv, transport.bufferSize
+
+    def read() -> Exception | None:
+        try:
+            data = receive(size)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return main.CONNECTION_LOST
+        if not data:
+            return main.CONNECTION_DONE
+        received(data)
+        return None
+
+    transport.doRead = read
 
 
 def set_no_delay(transport: Any) -> None:

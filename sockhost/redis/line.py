@@ -1,0 +1,72 @@
+# -*- test-case-name: tests.redis.test_line -*-
+"""
+The queue of a connection: what the server owes, and what it was not told yet.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from itertools import islice
+
+from attrs import define, field
+
+from sockhost.redis.slots import Slot
+
+
+@define
+class Line:
+    """
+    Slots in order, and the bytes of the last of them.  Both are changed by the
+    connection too, which adds to and takes from them with each command.
+
+    @ivar slots: what is owed, the oldest first.
+    @ivar unsent: the bytes of as many slots at the end, one piece for each.
+    @ivar withdrawn: whether a slot may have been given up since the bytes were
+        last taken.
+    """
+
+    slots: deque[Slot] = field(factory=deque)
+    unsent: list[bytes] = field(factory=list)
+    withdrawn: bool = False
+
+    def take_bytes(self) -> bytes:
+        """
+        Take out what is to be sent.  The slots of what was given up meanwhile
+        leave the queue with their bytes.
+        """
+        if self.withdrawn:
+            self._drop_withdrawn()
+        unsent = self.unsent
+        data = unsent[0] if len(unsent) == 1 else b"".join(unsent)
+        unsent.clear()
+        return data
+
+    def sent(self) -> set[Slot]:
+        """The slots whose bytes were taken."""
+        return set(islice(self.slots, len(self.slots) - len(self.unsent)))
+
+    def end(self) -> Iterator[tuple[Slot, bool]]:
+        """
+        Take out everything.
+
+        @return: the slots that have not fired when their turn comes, in order,
+            and whether their bytes were taken.
+        """
+        slots = list(self.slots)
+        sent = len(slots) - len(self.unsent)
+        self.slots.clear()
+        self.unsent.clear()
+        return (
+            (slot, place < sent) for place, slot in enumerate(slots) if not slot.called
+        )
+
+    def _drop_withdrawn(self) -> None:
+        self.withdrawn = False
+        slots = [self.slots.pop() for _ in self.unsent][::-1]
+        pieces = self.unsent[:]
+        self.unsent.clear()
+        for slot, piece in zip(slots, pieces, strict=True):
+            if not slot.called:
+                self.slots.append(slot)
+                self.unsent.append(piece)
