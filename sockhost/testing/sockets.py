@@ -5,7 +5,9 @@ A framed socket in memory: a handler, clients, and the pump between them.
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
 import struct
 from typing import Any
 
@@ -35,8 +37,11 @@ class _Handle:
     """The socket of a transport that has none."""
 
     peer: PeerCredentials
+    family: int = socket.AF_UNIX
 
-    def getsockopt(self, _level: int, _name: int, _size: int, /) -> bytes:
+    def getsockopt(self, level: int, name: int, _size: int, /) -> bytes:
+        if level != socket.SOL_SOCKET or name != socket.SO_PEERCRED:
+            raise OSError(errno.ENOPROTOOPT, os.strerror(errno.ENOPROTOOPT))
         peer = self.peer
         uid = _NOBODY if peer.uid is None else peer.uid
         gid = _NOBODY if peer.gid is None else peer.gid
@@ -49,6 +54,10 @@ class _Transport(FakeTransport):
     def __init__(self, protocol: Protocol, peer: PeerCredentials) -> None:
         super().__init__(protocol, isServer=True)
         self._handle = _Handle(peer)
+
+    def fileno(self) -> int:
+        """It has no descriptor."""
+        return -1
 
     def getHandle(self) -> _Handle:
         """What the credentials are asked of."""

@@ -21,11 +21,12 @@ from typing import Any
 from attrs import evolve
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
-from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
 from sockhost.interfaces import (
+    IClientsUnit,
     IHookedUnit,
     IListeningUnit,
     ILoggingUnit,
@@ -38,7 +39,7 @@ from sockhost.processes.orphans import become_subreaper, reap_all_orphans
 from sockhost.processes.spec import ChildSpec
 from sockhost.redis import connect
 from sockhost.redis.unit import RedisConfig
-from sockhost.sockets.listener import UnixListener
+from sockhost.sockets.reconnecting import SocketClientConfig
 from sockhost.sockets.settings import SocketConfig
 from sockhost.supervise.cron import CronConfig
 from sockhost.supervise.process import ProcessConfig
@@ -202,6 +203,17 @@ def hook_hands(run_dir: str) -> dict[str, Any]:
     }
 
 
+def connects(case: TestCase, path: str) -> Callable[[], None]:
+    """The hand that connects clients, which stay until the test ends."""
+
+    def connect() -> None:
+        client = socket.socket(socket.AF_UNIX)
+        case.addCleanup(client.close)
+        client.connect(path)
+
+    return connect
+
+
 def in_the_way(path: str) -> dict[str, Any]:
     """The hands that keep a socket from being bound."""
     return {
@@ -221,18 +233,15 @@ def real_socket(case: TestCase) -> UnitFixture:
     config = SocketConfig(path=path, handler=write_handler(host.config_dir))
     unit: Any = KINDS["socket"].make("kv", config, host)
 
-    def lose() -> None:
-        (listener,) = (x for x in reactor.getReaders() if isinstance(x, UnixListener))
-        listener.connectionLost(Failure(OSError(9, "broken")))
-
     return UnitFixture(
         unit=unit,
         config=config,
         others=[evolve(config, max_clients=7), evolve(config, mode="0660")],
-        lose=lose,
+        # What it is lost by is an error of accept, which the tests in memory make.
         **in_the_way(path),
         left=traces(host.run_dir),
         reachable=lambda: can_connect(path),
+        connect=connects(case, path),
         **hook_hands(host.run_dir),
     )
 
@@ -260,11 +269,65 @@ def real_workers(case: TestCase) -> UnitFixture:
         **in_the_way(path),
         left=traces(directory),
         reachable=lambda: can_connect(path),
+        connect=connects(case, path),
         # Each of the two was called.
         hooks=lambda: hands["hooks"]()[::2],
         spoil_hooks=hands["spoil_hooks"],
         log=f"{directory}/kv.log",
         write=write,
+    )
+
+
+class Peer(Protocol):
+    """The other end of a client."""
+
+    def connectionMade(self) -> None:
+        """Be known to the test."""
+        peers: Any = self.factory
+        peers.connected.append(self.transport)
+
+
+class Peers(Factory):
+    """The other ends of clients."""
+
+    protocol = Peer
+    noisy = False
+
+    def __init__(self) -> None:
+        self.connected: list[Any] = []
+
+
+def real_socket_client(case: TestCase) -> UnitFixture:
+    """A client of a framed socket."""
+    host = system_host(case)
+    path, away = f"{host.run_dir}/s.sock", f"{host.run_dir}/away.sock"
+    peers = Peers()
+    case.addCleanup(reactor.listenUNIX(path, peers).stopListening)
+    config = SocketClientConfig(path=path)
+    unit: Any = KINDS["socket-client"].make("remote", config, host)
+
+    def spoil() -> None:
+        if os.path.exists(path):
+            os.rename(path, away)
+
+    def mend() -> None:
+        if os.path.exists(away):
+            os.rename(away, path)
+
+    # The port removes its file in the end, which has to be there.
+    case.addCleanup(mend)
+
+    async def lose() -> None:
+        await until(lambda: bool(peers.connected))
+        peers.connected.pop().abortConnection()
+
+    return UnitFixture(
+        unit=unit,
+        config=config,
+        others=[evolve(config, timeout=2.0), evolve(config, match="number")],
+        lose=lose,
+        spoil=spoil,
+        mend=mend,
     )
 
 
@@ -347,10 +410,13 @@ def real_tap(case: TestCase) -> UnitFixture:
     )
 
 
-SocketUnitContractTests = unit_contract_tests(real_socket, IListeningUnit, IHookedUnit)
-WorkerSocketUnitContractTests = unit_contract_tests(
-    real_workers, IListeningUnit, IHookedUnit, ILoggingUnit
+SocketUnitContractTests = unit_contract_tests(
+    real_socket, IListeningUnit, IHookedUnit, IClientsUnit
 )
+WorkerSocketUnitContractTests = unit_contract_tests(
+    real_workers, IListeningUnit, IHookedUnit, ILoggingUnit, IClientsUnit
+)
+SocketClientUnitContractTests = unit_contract_tests(real_socket_client, IUsableUnit)
 RedisUnitContractTests = unit_contract_tests(real_redis, IUsableUnit)
 ProcessUnitContractTests = unit_contract_tests(real_process, ILoggingUnit)
 NotifyingUnitContractTests = unit_contract_tests(real_notifier, ILoggingUnit)

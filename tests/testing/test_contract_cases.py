@@ -9,8 +9,8 @@ import unittest
 from collections.abc import Callable
 from typing import Any
 
-from attrs import define, field
-from twisted.internet.defer import Deferred, succeed
+from attrs import define
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
@@ -233,15 +233,14 @@ class Sloppy(Length32Codec):
         return super().feed(data)
 
 
-@define(eq=False)
 class Shifted(MemoryRedis):
-    """A client that gives each reply to the next command."""
+    """A client that gives each echo to the next command."""
 
-    last: Any = field(default=None)
+    last = b""
 
-    def execute(self, *args: Any) -> Deferred[Any]:
-        reply, self.last = self.last, super().execute(*args)
-        return reply if reply is not None else succeed(b"")
+    def _echo(self, word: bytes) -> bytes:
+        self.last, word = word, self.last
+        return word
 
 
 class PartDefectTests(SynchronousTestCase):

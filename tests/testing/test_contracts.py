@@ -6,6 +6,7 @@ tests.functional.test_contracts has those that need the system.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,10 +15,15 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
+from zope.interface import implementer
 
 from examples.quickstart.quickstart import KeyValue
 from sockhost.host.units import UnitView
 from sockhost.interfaces import (
+    Disconnected,
+    IBatchHandler,
+    IClient,
+    IClientsUnit,
     IHookedUnit,
     IListeningUnit,
     ILoggingUnit,
@@ -28,7 +34,9 @@ from sockhost.interfaces import (
 from sockhost.plugins import kinds
 from sockhost.processes.spec import ChildSpec
 from sockhost.sockets import reach
+from sockhost.sockets.codecs import _OURS, DEFAULT
 from sockhost.sockets.framing import Length32Codec
+from sockhost.sockets.netstring import NetstringCodec
 from sockhost.sockets.settings import SocketConfig
 from sockhost.sockets.unit import SocketUnit
 from sockhost.sockets.wire import MAX_FRAME
@@ -45,6 +53,7 @@ from sockhost.testing.contracts import (
     UnitFixture,
     client_contract_tests,
     codec_contract_tests,
+    codec_kind_contract_tests,
     handler_contract_tests,
     host_contract_tests,
     kind_contract_tests,
@@ -260,7 +269,7 @@ RichUnitContractTests = unit_contract_tests(
     rich_unit, IUsableUnit, IListeningUnit, IHookedUnit, ILoggingUnit
 )
 SocketUnitContractTests = unit_contract_tests(
-    socket_in_memory, IListeningUnit, IHookedUnit
+    socket_in_memory, IListeningUnit, IHookedUnit, IClientsUnit
 )
 ProcessUnitContractTests = unit_contract_tests(process_in_memory, ILoggingUnit)
 ReadyProcessUnitContractTests = unit_contract_tests(
@@ -307,6 +316,12 @@ RedisKindContractTests = kind_contract_tests(
     {"url": "unix:///run/v.sock", "timeout": 2},
     surroundings,
     bad=[{}, {"url": "http://x"}, {"url": "unix:///v.sock", "timeout": -1}],
+)
+SocketClientKindContractTests = kind_contract_tests(
+    KINDS["socket-client"],
+    {"path": "kv.sock", "match": "number"},
+    surroundings,
+    bad=[{}, {"path": "k" * 108}, {"path": "kv.sock", "match": "luck"}],
 )
 TapKindContractTests = kind_contract_tests(
     KINDS["tap"],
@@ -386,6 +401,25 @@ def command_notifier() -> CommandNotifier:
     return CommandNotifier(reactor=Clock(), spawner=MemorySpawner(), argv=("/tell",))
 
 
+@implementer(IBatchHandler)
+class Batched:
+    """Echoes all that came together."""
+
+    def connected(self, client: IClient) -> None:
+        """Be glad."""
+
+    def received(self, client: IClient, frame: bytes) -> bytes:
+        """Is not called."""
+        raise NotImplementedError
+
+    def received_batch(self, client: IClient, frames: Sequence[bytes]) -> list[bytes]:
+        """Echo."""
+        return list(frames)
+
+    def disconnected(self, client: IClient, reason: Disconnected) -> None:
+        """Be sad."""
+
+
 def key_value(case: TestCase) -> KeyValue:
     """The handler of the quickstart, with a store in memory."""
     host = MemoryUnitHost(case.mktemp())
@@ -402,6 +436,14 @@ SmallFramesContractTests = codec_contract_tests(
     garbage=b"\xff\xff\xff\xff",
     too_large=b"seven77",
 )
+NetstringContractTests = codec_contract_tests(
+    lambda: NetstringCodec(1000), garbage=b"x", too_large=bytes(1001)
+)
+NetstringKindContractTests = codec_kind_contract_tests(_OURS["netstring"])
+LineKindContractTests = codec_kind_contract_tests(_OURS["line"])
+Length32KindContractTests = codec_kind_contract_tests(_OURS[DEFAULT])
+Int32KindContractTests = codec_kind_contract_tests(_OURS["length32be-exclusive"])
+BatchedContractTests = handler_contract_tests(lambda _: Batched(), [(b"a", b"a"), b""])
 LogNotifierContractTests = notifier_contract_tests(LogNotifier)
 CommandNotifierContractTests = notifier_contract_tests(command_notifier)
 ClientContractTests = client_contract_tests(clients_in_memory)

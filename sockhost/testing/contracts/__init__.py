@@ -13,12 +13,13 @@ name that the module gives them.  What a test needs beyond the object itself
 for which there is no hand is skipped, and says so.
 
     - L{units<sockhost.testing.contracts.units>}: C{IUnit}, C{IUsableUnit},
-      C{IListeningUnit}, C{IHookedUnit}, C{ILoggingUnit};
+      C{IListeningUnit}, C{IHookedUnit}, C{ILoggingUnit},
+      C{IClientsUnit};
     - L{kinds<sockhost.testing.contracts.kinds>}: C{IUnitKind};
     - L{handlers<sockhost.testing.contracts.handlers>}: C{ISocketHandler},
-      C{ILifecycle};
+      C{IBatchHandler}, C{ILifecycle};
     - L{clients<sockhost.testing.contracts.clients>}: C{IClient};
-    - L{codecs<sockhost.testing.contracts.codecs>}: C{ICodec};
+    - L{codecs<sockhost.testing.contracts.codecs>}: C{ICodec}, C{ICodecKind};
     - L{notifiers<sockhost.testing.contracts.notifiers>}: C{INotifier};
     - L{spawners<sockhost.testing.contracts.spawners>}: C{ISpawner}, C{IChild};
     - L{redis<sockhost.testing.contracts.redis>}: C{IRedis};
@@ -28,7 +29,10 @@ for which there is no hand is skipped, and says so.
 from __future__ import annotations
 
 from sockhost.testing.contracts.clients import ClientFixture, client_contract_tests
-from sockhost.testing.contracts.codecs import codec_contract_tests
+from sockhost.testing.contracts.codecs import (
+    codec_contract_tests,
+    codec_kind_contract_tests,
+)
 from sockhost.testing.contracts.handlers import (
     Exchange,
     handler_contract_tests,
@@ -54,6 +58,7 @@ __all__ = [
     "UnitFixture",
     "client_contract_tests",
     "codec_contract_tests",
+    "codec_kind_contract_tests",
     "handler_contract_tests",
     "host_contract_tests",
     "kind_contract_tests",

@@ -55,6 +55,8 @@ class UnitFixture:
     @ivar log: the path of the log of an L{ILoggingUnit
         <sockhost.interfaces.ILoggingUnit>}.
     @ivar write: has the unit, which is up, write something to its log.
+    @ivar connect: connects a client to an L{IClientsUnit
+        <sockhost.interfaces.IClientsUnit>} that is up.
     """
 
     unit: Any
@@ -73,6 +75,7 @@ class UnitFixture:
     spoil_hooks: Hand | None = None
     log: str | None = None
     write: Hand | None = None
+    connect: Hand | None = None
 
 
 class UnitCase(ContractCase):

@@ -6,13 +6,21 @@ hooks, with a log.
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
-from sockhost.interfaces import IHookedUnit, IListeningUnit, ILoggingUnit, IUsableUnit
+from sockhost.interfaces import (
+    IClientsUnit,
+    IHookedUnit,
+    IListeningUnit,
+    ILoggingUnit,
+    IUsableUnit,
+)
 from sockhost.testing.contracts._unit_case import UnitCase
 
 HOOKS = ("reopen_logs", "reconfigure")
@@ -223,3 +231,67 @@ class LoggingContract(UnitCase):
         self.assertGreater(log.stat().st_size, 0)
         self.assertEqual(moved.stat().st_size, then)
         await self.stop()
+
+
+class ClientsContract(UnitCase):
+    """What L{IClientsUnit} promises."""
+
+    async def connect(self) -> None:
+        """Connect one client, until the unit has it."""
+        if self.fixture.connect is None:
+            self.lack("how a client connects")
+        before = len(await self.clients())
+        await self.turn(self.fixture.connect)
+        while len(await self.clients()) == before:
+            await self.settle()
+
+    async def clients(self) -> list[dict[str, Any]]:
+        """Those who are connected, as JSON can carry it."""
+        found = [dict(each) for each in await self.unit.clients()]
+        json.dumps(found, allow_nan=False)
+        ids = [each["id"] for each in found]
+        self.assertTrue(all(isinstance(each, str) for each in ids), ids)
+        self.assertEqual(len(ids), len(set(ids)))
+        return found
+
+    async def finish(self) -> None:
+        """Stop the unit; the other ends of its clients are still there."""
+        stopping = self.unit.stop()
+        await self.turn(self.fixture.stopped)
+        self.check_end(await stopping)
+
+    def test_clients_interface(self) -> None:
+        """It has all that a unit has whose clients can be looked at."""
+        verifyObject(IClientsUnit, self.unit)
+
+    async def test_no_clients(self) -> None:
+        """In every state it can be asked, and nobody is there."""
+        self.assertEqual(await self.clients(), [])
+        await self.start()
+        self.assertEqual(await self.clients(), [])
+        self.assertIs(await self.unit.kick("no such client"), False)
+        await self.stop()
+        self.assertEqual(await self.clients(), [])
+        self.assertIs(await self.unit.kick("no such client"), False)
+
+    async def test_clients(self) -> None:
+        """Each client that connects is there, and none after the stop."""
+        await self.start()
+        await self.connect()
+        await self.connect()
+        self.assertEqual(len(await self.clients()), 2)
+        await self.finish()
+        self.assertEqual(await self.clients(), [])
+
+    async def test_kick(self) -> None:
+        """One that is dropped is gone soon, and the others are not."""
+        await self.start()
+        await self.connect()
+        await self.connect()
+        first, second = (each["id"] for each in await self.clients())
+        self.assertIs(await self.unit.kick(first), True)
+        while len(await self.clients()) > 1:
+            await self.settle()
+        self.assertEqual([each["id"] for each in await self.clients()], [second])
+        self.assertIs(await self.unit.kick(first), False)
+        await self.finish()

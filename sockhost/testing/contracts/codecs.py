@@ -1,6 +1,7 @@
 # -*- test-case-name: tests.testing.test_contracts -*-
 """
-The contract of L{ICodec<sockhost.interfaces.ICodec>} as tests.
+The contracts of L{ICodec<sockhost.interfaces.ICodec>} and of
+L{ICodecKind<sockhost.interfaces.ICodecKind>} as tests.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable, Sequence
 from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
-from sockhost.interfaces import FrameError, ICodec
+from sockhost.interfaces import FrameError, ICodec, ICodecKind
 from sockhost.testing.contracts._case import ContractCase, contract_tests
 
 
@@ -124,4 +125,46 @@ def codec_contract_tests(
     names = {"payloads": payloads, "garbage": garbage, "too_large": too_large}
     return contract_tests(
         "CodecContractTests", _CodecContract, make=staticmethod(make_for), **names
+    )
+
+
+class _CodecKindContract(ContractCase):
+    """What L{ICodecKind} promises."""
+
+    def setUp(self) -> None:  # type: ignore[override]
+        self.kind: ICodecKind = type(self).make(self)
+
+    def test_interface(self) -> None:
+        """It has a name, and makes codecs."""
+        verifyObject(ICodecKind, self.kind)
+        self.assertIsInstance(self.kind.name, str)
+        self.assertNotEqual(self.kind.name, "")
+
+    def test_make(self) -> None:
+        """It makes codecs, each for a stream of its own."""
+        first, second = self.kind.make(100), self.kind.make(100)
+        verifyObject(ICodec, first)
+        first.feed(first.encode(b"a")[:-1])
+        self.assertEqual(second.buffered, 0)
+        self.assertEqual(list(second.feed(second.encode(b"b"))), [b"b"])
+
+    def test_longest(self) -> None:
+        """What is longer than allowed is neither sent nor taken, nor kept."""
+        small, large = self.kind.make(100), self.kind.make(100_000)
+        self.assertRaises(FrameError, small.encode, bytes(101))
+        got: list[bytes] = []
+        for byte in large.encode(b"x" * 10_000):
+            got += small.feed(bytes([byte]))
+            self.assertLessEqual(small.buffered, 200)
+        self.assertEqual(got, [])
+        self.assertIsInstance(small.error, FrameError)
+
+
+def codec_kind_contract_tests(kind: ICodecKind) -> type[TestCase]:
+    """
+    Make the tests of L{ICodecKind} for a kind of codec; those of its codecs are
+    made by L{codec_contract_tests}.
+    """
+    return contract_tests(
+        "CodecKindContractTests", _CodecKindContract, make=staticmethod(lambda _: kind)
     )

@@ -1,6 +1,7 @@
 # -*- test-case-name: tests.testing.test_contracts -*-
 """
-The contracts of L{ISocketHandler<sockhost.interfaces.ISocketHandler>} and of
+The contracts of L{ISocketHandler<sockhost.interfaces.ISocketHandler>},
+L{IBatchHandler<sockhost.interfaces.IBatchHandler>} and
 L{ILifecycle<sockhost.interfaces.ILifecycle>} as tests.
 """
 
@@ -15,7 +16,7 @@ from twisted.trial.unittest import TestCase
 from zope.interface.interface import Method
 from zope.interface.verify import verifyObject
 
-from sockhost.interfaces import ILifecycle, ISocketHandler
+from sockhost.interfaces import IBatchHandler, ILifecycle, ISocketHandler
 from sockhost.sockets.framing import Length32Codec
 from sockhost.sockets.handler import run_hook
 from sockhost.testing.contracts._case import ContractCase, contract_tests, nothing
@@ -28,6 +29,7 @@ is C{None} when there is to be none.
 """
 
 HOOKS = tuple(ILifecycle)
+_TAKING = ("received", "received_batch")
 
 
 class _LifecycleContract(ContractCase):
@@ -66,7 +68,7 @@ class _LifecycleContract(ContractCase):
 
 
 class _HandlerContract(ContractCase):
-    """What L{ISocketHandler} promises."""
+    """What L{ISocketHandler} promises, and L{IBatchHandler}."""
 
     requests: Sequence[Exchange]
     hand: Callable[[], object]
@@ -120,9 +122,10 @@ class _HandlerContract(ContractCase):
 
     def test_methods(self) -> None:
         """It takes frames; what else it has can be called too."""
-        self.assertTrue(callable(getattr(self.fixture, "received", None)))
-        for name in ISocketHandler:
-            _check_call(self, self.fixture, ISocketHandler[name])
+        takes = [getattr(self.fixture, name, None) for name in _TAKING]
+        self.assertTrue(any(map(callable, takes)), "it takes no frames")
+        for name in IBatchHandler:
+            _check_call(self, self.fixture, IBatchHandler[name])
         for name in HOOKS:
             _check_call(self, self.fixture, ILifecycle[name])
 
@@ -235,7 +238,8 @@ def handler_contract_tests(
     turn: Callable[[], object] = nothing,
 ) -> type[TestCase]:
     """
-    Make the tests of L{ISocketHandler} for a handler.  Its C{startup} is called
+    Make the tests of L{ISocketHandler} for a handler, also for one that takes
+    frames together, as L{IBatchHandler} says.  Its C{startup} is called
     before each test and its C{shutdown} after it, if it has them.
 
     @param make: makes a handler anew for each test, given its test case; with

@@ -94,10 +94,11 @@ class _KindContract(ContractCase):
         verifyObject(IUnitKind, found())
         self.assertEqual(found().name, self.kind.name)
 
-    def test_policy(self) -> None:
+    def test_usual_policy(self) -> None:
         """If it has an opinion on restarts, that is a policy."""
-        policy = getattr(self.kind, "policy", None)
-        self.assertIsInstance(policy, RestartPolicy | None)
+        usual = getattr(self.kind, "usual_policy", None)
+        if usual is not None:
+            self.assertIsInstance(usual(self.table), RestartPolicy)
 
 
 def kind_contract_tests(

@@ -16,6 +16,7 @@ from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
 from sockhost.interfaces import (
+    IClientsUnit,
     IHookedUnit,
     IListeningUnit,
     ILoggingUnit,
@@ -25,6 +26,7 @@ from sockhost.interfaces import (
 from sockhost.testing.contracts._case import cancelled, contract_tests
 from sockhost.testing.contracts._unit_case import Hand, UnitCase, UnitFixture
 from sockhost.testing.contracts._unit_parts import (
+    ClientsContract,
     HookedContract,
     ListeningContract,
     LoggingContract,
@@ -38,6 +40,7 @@ CONTRACTS: dict[Any, type[UnitCase]] = {
     IListeningUnit: ListeningContract,
     IHookedUnit: HookedContract,
     ILoggingUnit: LoggingContract,
+    IClientsUnit: ClientsContract,
 }
 """The contracts of what a unit may be besides."""
 
@@ -260,8 +263,8 @@ def unit_contract_tests(
         (for C{addCleanup} and C{mktemp}); or a Deferred of one, or it is
         C{async}.
     @param interfaces: what the unit provides of L{IUsableUnit},
-        L{IListeningUnit}, L{IHookedUnit} and L{ILoggingUnit}.  One that is
-        forgotten fails a test.
+        L{IListeningUnit}, L{IHookedUnit}, L{ILoggingUnit} and
+        L{IClientsUnit}.  One that is forgotten fails a test.
     """
     bases = [CONTRACTS[each] for each in interfaces]
     return contract_tests(
