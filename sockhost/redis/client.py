@@ -29,10 +29,11 @@ from sockhost.redis.resp import Argument, encode_command, pack_command
 from sockhost.redis.retrying import send_again
 from sockhost.redis.slots import Batch, Pending, Slot
 from sockhost.redis.supply import Supply
+from sockhost.redis.working import WorkingClient
 
 
 @implementer(IRedis)
-class RedisClient(ListeningClient):
+class RedisClient(ListeningClient, WorkingClient):
     """
     A Redis client.  Between the loss of a connection and the next, commands
     wait for up to C{wait} seconds, up to C{max_queued} of them.

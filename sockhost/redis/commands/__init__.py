@@ -16,6 +16,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from sockhost.interfaces import IRedis
+from sockhost.redis.commands.base import Caller
 from sockhost.redis.commands.on_bitmap import BitmapCommands
 from sockhost.redis.commands.on_cluster import ClusterCommands
 from sockhost.redis.commands.on_connection import ConnectionCommands
@@ -69,7 +70,7 @@ class TypedRedis(Commands):
         await patient.keys("*")
     """
 
-    def __init__(self, redis: IRedis, **options: Any) -> None:
+    def __init__(self, redis: IRedis | Caller, **options: Any) -> None:
         """
         @param options: keyword arguments for each call of C{execute}.
         """

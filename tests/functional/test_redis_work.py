@@ -1,0 +1,473 @@
+"""
+Pipelines, transactions, scripts, locks, scans and streams against a real
+server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+from twisted.trial.unittest import TestCase
+
+from sockhost.interfaces import (
+    LockLost,
+    LockTaken,
+    MaybeExecuted,
+    RedisError,
+    RedisReplyError,
+    TransactionConflict,
+)
+from sockhost.redis import RedisClient, connect
+from sockhost.redis.scripts import Library, Script
+from sockhost.redis.streams import Delivery, GroupReader
+from sockhost.redis.transaction import Transaction, Watch
+from tests.functional.servers import ValkeyServer
+
+CLOCK: Any = IReactorTime(reactor)
+ADD = Script("return redis.call('incrby', KEYS[1], ARGV[1])")
+LIBRARY = Library(
+    """#!lua name=sums
+server.register_function('add', function(keys, args)
+    return server.call('incrby', keys[1], args[1])
+end)
+"""
+)
+
+
+def spawned(work: Awaitable[Any]) -> Deferred[Any]:
+    """Let something run beside the test."""
+    return Deferred.fromCoroutine(work)  # type: ignore[arg-type]
+
+
+class _ServerCase(TestCase):
+    timeout = 30
+
+    async def setUp(self) -> None:  # type: ignore[override]
+        self.server = ValkeyServer.started(self)
+        self.client = await self.connect()
+
+    async def connect(self, **options: Any) -> RedisClient:
+        client = await connect(self.server.unix_url, CLOCK, **options)
+        self.addCleanup(client.abort)
+        return client
+
+    async def connections(self) -> int:
+        """How many clients the server has."""
+        return len((await self.client.client_list()).splitlines())
+
+
+class PipelineTests(_ServerCase):
+    """Many commands at once."""
+
+    async def test_in_place(self) -> None:
+        """Results and errors stand where their commands stood, and are shaped."""
+        pipeline = self.client.pipeline()
+        pipeline.set("s", "text").incr("s").hset("h", {"a": 1}).hgetall("h")
+        pipeline.execute("NONSENSE").get("s")
+        replies = await pipeline.run()
+        self.assertEqual(
+            [replies[0], replies[2], replies[3], replies[5]],
+            [True, 1, {b"a": b"1"}, b"text"],
+        )
+        self.assertIsInstance(replies[1], RedisReplyError)
+        self.assertIsInstance(replies[4], RedisReplyError)
+        self.assertEqual(len(pipeline), 0)
+
+    async def test_many(self) -> None:
+        """Twenty thousand commands are one pipeline."""
+        pipeline = self.client.pipeline()
+        for number in range(20_000):
+            pipeline.execute("INCR", "n")
+            if number % 1000 == 0:
+                pipeline.ping(str(number))
+        replies = await pipeline.run()
+        self.assertEqual(len(replies), 20_020)
+        self.assertEqual(replies[-1], 20_000)
+
+    async def test_cancel(self) -> None:
+        """A pipeline that is cancelled takes no reply of anybody else."""
+        pipeline = self.client.pipeline()
+        for number in range(1000):
+            pipeline.execute("ECHO", number)
+        sent = pipeline.run()
+        after = self.client.execute("ECHO", "after")
+        sent.cancel()
+        with self.assertRaises(CancelledError):
+            await sent
+        self.assertEqual(await after, b"after")
+
+    async def test_script(self) -> None:
+        """Scripts run in pipelines also when the server does not know them."""
+        await self.client.script_flush()
+        pipeline = self.client.pipeline()
+        pipeline.script(ADD, ["n"], [1]).script(ADD, ["n"], [1]).get("n")
+        self.assertEqual(await pipeline.run(), [1, 2, b"2"])
+
+    async def test_killed(self) -> None:
+        """Of a pipeline that was cut off it is not known what was executed."""
+        self.server.suspend()
+        sent = self.client.pipeline().incr("n").incr("n").run()
+        await deferLater(CLOCK, 0.05)
+        self.server.kill()
+        with self.assertRaises(MaybeExecuted):
+            await sent
+
+
+class TransactionTests(_ServerCase):
+    """All or nothing."""
+
+    async def test_replies(self) -> None:
+        """The replies are those of the commands, errors at execution in place."""
+        transaction = self.client.transaction()
+        transaction.set("s", "text").incr("s").zadd("z", {"a": 1})
+        transaction.zrange("z", 0, -1, withscores=True)
+        replies = await transaction.run()
+        self.assertIsInstance(replies[1], RedisReplyError)
+        self.assertEqual([replies[0], *replies[2:]], [True, 1, [(b"a", 1.0)]])
+
+    async def test_refused(self) -> None:
+        """If one command is none, nothing is executed, and it is said why."""
+        transaction = self.client.transaction().set("s", 1).execute("GET")
+        with self.assertRaises(RedisReplyError) as caught:
+            await transaction.run()
+        self.assertEqual(caught.exception.code, "EXECABORT")
+        self.assertIn("wrong number", str(caught.exception))
+        self.assertIsNone(await self.client.get("s"))
+
+    async def test_together(self) -> None:
+        """Nothing of others on the same connection comes between."""
+        transactions, others = [], []
+        for _ in range(50):
+            transaction = self.client.transaction()
+            transactions.append(transaction.incr("n").incr("n").run())
+            others.append(self.client.set("n", 0))
+        for replies in await gatherResults(transactions):
+            self.assertEqual(replies[1] - replies[0], 1)
+        await gatherResults(others)
+
+    async def test_blocking(self) -> None:
+        """Commands that block do not in a transaction."""
+        transaction = self.client.transaction().blpop("none", timeout=0)
+        self.assertEqual(await transaction.run(), [None])
+
+    async def test_watch(self) -> None:
+        """A transaction is executed if no watched key changes, and not otherwise."""
+        async with self.client.watch("n") as watch:
+            self.assertIsNone(await watch.get("n"))
+            self.assertEqual(await watch.transaction().set("n", 1).run(), [True])
+            await watch.watch("n")
+            await self.client.incr("n")
+            with self.assertRaises(TransactionConflict):
+                await watch.transaction().set("n", 9).run()
+        self.assertEqual(await self.client.get("n"), b"2")
+
+    async def test_unwatched(self) -> None:
+        """The connection of a watch is used again, and watches nothing."""
+        for _ in range(3):
+            async with self.client.watch("n"):
+                pass
+            await self.client.incr("n")
+            async with self.client.watch("m") as watch:
+                self.assertEqual(await watch.transaction().ping().run(), [True])
+        self.assertEqual(await self.connections(), 2)
+
+    async def test_transact(self) -> None:
+        """Competing transactions are tried until each has been executed."""
+        others = [await self.connect() for _ in range(4)]
+
+        async def add(watch: Watch, transaction: Transaction) -> None:
+            transaction.set("n", int(await watch.get("n") or 0) + 1)
+
+        work = [other.transact(add, "n", attempts=500) for other in others * 10]
+        await gatherResults(work)
+        self.assertEqual(await self.client.get("n"), b"40")
+
+    async def test_cancel(self) -> None:
+        """A body that is cancelled leaves no connection that watches."""
+
+        async def hang(watch: Watch, transaction: Transaction) -> None:
+            await Deferred()
+
+        work = self.client.transact(hang, "n")
+        await deferLater(CLOCK, 0.05)
+        work.cancel()
+        with self.assertRaises(CancelledError):
+            await work
+        await deferLater(CLOCK, 0.05)
+        self.assertEqual(await self.connections(), 1)
+
+    async def test_script(self) -> None:
+        """Scripts run in transactions also when the server does not know them."""
+        transaction = self.client.transaction()
+        transaction.script(ADD, ["n"], [1]).script(ADD, ["n"], [1])
+        self.assertEqual(await transaction.run(), [1, 2])
+
+
+class ScriptTests(_ServerCase):
+    """Scripts and functions."""
+
+    async def test_fallback(self) -> None:
+        """A script is brought to a server that does not know it, and stays."""
+        for wanted in (1, 2):
+            self.assertEqual(await self.client.script(ADD, ["n"], [1]), wanted)
+        await self.client.script_flush()
+        self.assertEqual(await self.client.script(ADD, ["n"], [1]), 3)
+        self.assertEqual(await self.client.script_exists(ADD.digest), [True])
+
+    async def test_error(self) -> None:
+        """What fails in a script is not tried again."""
+        script = "redis.call('incr', KEYS[1]); return redis.call('nonsense')"
+        with self.assertRaises(RedisReplyError):
+            await self.client.script(script, ["n"])
+        self.assertEqual(await self.client.get("n"), b"1")
+
+    async def test_read_only(self) -> None:
+        """A script that only reads is run as one."""
+        script = Script("return redis.call('set', KEYS[1], 1)", read_only=True)
+        with self.assertRaises(RedisReplyError):
+            await self.client.script(script, ["n"])
+
+    async def test_function(self) -> None:
+        """A library is brought to a server that does not have it."""
+        for wanted in (2, 4):
+            self.assertEqual(await self.client.call(LIBRARY, "add", ["n"], [2]), wanted)
+        await self.client.function_flush()
+        self.assertEqual(await self.client.call(LIBRARY, "add", ["n"], [2]), 6)
+
+    async def test_no_function(self) -> None:
+        """A function that is not in the library is an error."""
+        with self.assertRaises(RedisReplyError):
+            await self.client.call(LIBRARY, "multiply", ["n"])
+
+
+class ScanTests(_ServerCase):
+    """All of many."""
+
+    async def test_keys(self) -> None:
+        """All keys that match are found."""
+        pipeline = self.client.pipeline()
+        for number in range(500):
+            pipeline.set(f"k{number}", 1)
+        await pipeline.sadd("other", "x").run()
+        found = [key async for key in self.client.scan_keys("k*", count=50)]
+        self.assertEqual(set(found), {b"k%d" % number for number in range(500)})
+        sets = await self.client.scan_keys(type="set").all()
+        self.assertEqual(sets, [b"other"])
+
+    async def test_members(self) -> None:
+        """All members of hashes, sets and sorted sets are found."""
+        await self.client.hset("h", {f"f{n}": n for n in range(1000)})
+        await self.client.sadd("s", *range(1000))
+        await self.client.zadd("z", {f"m{n}": n for n in range(1000)})
+        fields = await self.client.scan_hash("h").all()
+        self.assertEqual(dict(fields)[b"f7"], b"7")
+        self.assertEqual(len(set(await self.client.scan_set("s").all())), 1000)
+        scores = dict(await self.client.scan_sorted_set("z").all())
+        self.assertEqual(sum(scores.values()), 499_500)
+
+
+class LockTests(_ServerCase):
+    """One at a time."""
+
+    async def test_exclusive(self) -> None:
+        """Only one has the lock at a time, and their numbers grow."""
+        inside: list[int] = []
+        fences: list[int] = []
+
+        async def work() -> None:
+            async with self.client.lock("l", ttl=5) as lease:
+                fences.append(lease.fence)
+                inside.append(1)
+                self.assertEqual(len(inside), 1)
+                await deferLater(CLOCK, 0.005)
+                inside.pop()
+
+        await gatherResults([spawned(work()) for _ in range(10)])
+        self.assertEqual(fences, sorted(set(fences)))
+        self.assertIsNone(await self.client.get("l"))
+
+    async def test_taken(self) -> None:
+        """Who waits for too long does not get it."""
+        lease = await self.client.lock("l").acquire()
+        with self.assertRaises(LockTaken):
+            await self.client.lock("l", wait=0.05).acquire()
+        self.assertTrue(await lease.release())
+        lease = await self.client.lock("l", wait=0).acquire()
+        await lease.release()
+
+    async def test_renewed(self) -> None:
+        """It is held for longer than it lasts by itself."""
+        async with self.client.lock("l", ttl=0.15) as lease:
+            await deferLater(CLOCK, 0.5)
+            self.assertTrue(lease.held)
+            with self.assertRaises(LockTaken):
+                await self.client.lock("l", wait=0).acquire()
+
+    async def test_stolen(self) -> None:
+        """Who does not have it any more is told, and does not release another's."""
+        lease = await self.client.lock("l", ttl=0.15).acquire()
+        await self.client.set("l", "thief")
+        with self.assertRaises(LockLost):
+            await lease.when_lost()
+        self.assertFalse(await lease.release())
+        self.assertEqual(await self.client.get("l"), b"thief")
+
+    async def test_stalled(self) -> None:
+        """A lock that cannot be renewed in time is given up on."""
+        lease = await self.client.lock("l", ttl=0.3).acquire()
+        self.server.suspend()
+        with self.assertRaises(LockLost):
+            await lease.when_lost()
+        self.server.resume()
+        self.assertFalse(lease.held)
+
+    async def test_cancel(self) -> None:
+        """An attempt that is cancelled leaves the lock free."""
+        for _ in range(20):
+            attempt = self.client.lock("l", ttl=60).acquire()
+            attempt.addErrback(lambda failure: failure.trap(CancelledError))
+            attempt.cancel()
+        lease = await self.client.lock("l", wait=1).acquire()
+        await lease.release()
+
+
+class StreamTests(_ServerCase):
+    """Members of groups."""
+
+    def reader(self, consumer: str = "me", **options: Any) -> GroupReader:
+        """Make a reader that ends with the test."""
+        options.setdefault("block", 0.2)
+        reader: GroupReader = self.client.group_reader("s", "g", consumer, **options)
+        self.addCleanup(reader.close)
+        return reader
+
+    async def add(self, *numbers: int) -> None:
+        """Add entries."""
+        pipeline = self.client.pipeline()
+        for number in numbers:
+            pipeline.xadd("s", {"n": number})
+        await pipeline.run()
+
+    async def take(self, reader: GroupReader, count: int) -> list[Delivery]:
+        """Take some, without acknowledging them."""
+        return [await reader.__anext__() for _ in range(count)]
+
+    async def test_reads(self) -> None:
+        """Entries from before and from later are read in order and acknowledged."""
+        await self.add(*range(5))
+        reader, seen = self.reader(count=2), []
+
+        async def work() -> None:
+            async for delivery in reader:
+                seen.append(int(delivery.fields[b"n"]))
+                await delivery.ack()
+                if len(seen) == 10:
+                    reader.close()
+
+        working = spawned(work())
+        await deferLater(CLOCK, 0.05)
+        await self.add(*range(5, 10))
+        await working
+        self.assertEqual(seen, list(range(10)))
+        self.assertEqual((await self.client.xpending("s", "g"))[0], 0)
+
+    async def test_own_first(self) -> None:
+        """What an earlier life did not get done comes first, and is marked."""
+        await self.add(1, 2)
+        earlier = self.reader()
+        await self.take(earlier, 2)
+        earlier.close()
+        await self.add(3)
+        again = await self.take(self.reader(), 3)
+        self.assertEqual([each.fields[b"n"] for each in again], [b"1", b"2", b"3"])
+        self.assertEqual([each.claimed for each in again], [True, True, False])
+
+    async def test_claims(self) -> None:
+        """What another consumer had for too long is taken over."""
+        await self.add(1)
+        await self.take(self.reader("gone"), 1)
+        reader = self.reader(claim_idle=0.05, claim_interval=0.05, block=0.02)
+        (delivery,) = await self.take(reader, 1)
+        self.assertTrue(delivery.claimed)
+        await delivery.ack()
+
+    async def test_deleted(self) -> None:
+        """What was deleted before it was dealt with is not handed out."""
+        await self.add(1, 2)
+        first = self.reader()
+        deliveries = await self.take(first, 2)
+        first.close()
+        await self.client.xdel("s", deliveries[0].id)
+        (delivery,) = await self.take(self.reader(), 1)
+        self.assertEqual(delivery.fields, {b"n": b"2"})
+
+    async def test_back_pressure(self) -> None:
+        """No more is read than may be unacknowledged."""
+        await self.add(*range(10))
+        reader = self.reader(max_unacked=3)
+        deliveries = await self.take(reader, 3)
+        waiting = spawned(reader.__anext__())
+        await deferLater(CLOCK, 0.1)
+        self.assertFalse(waiting.called)
+        self.assertEqual((await self.client.xpending("s", "g"))[0], 3)
+        self.assertEqual(await reader.ack(*deliveries), 3)
+        self.assertEqual((await waiting).fields, {b"n": b"3"})
+
+    async def test_killed_connections(self) -> None:
+        """However often the connections are cut, each entry comes exactly once."""
+        reader, seen = self.reader(count=3), []
+
+        async def work() -> None:
+            async for delivery in reader:
+                seen.append(int(delivery.fields[b"n"]))
+                while True:
+                    try:
+                        await delivery.ack()
+                        break
+                    except MaybeExecuted:
+                        pass
+                if len(seen) == 60:
+                    reader.close()
+
+        working = spawned(work())
+        for begin in range(0, 60, 10):
+            await self.client.having(retry=5).ping()
+            await self.add(*range(begin, begin + 10))
+            self.server.ask(b"CLIENT KILL TYPE normal SKIPME yes\r\n")
+            await deferLater(CLOCK, 0.05)
+        await working
+        self.assertEqual(seen, list(range(60)))
+
+    async def test_group_gone(self) -> None:
+        """A group that is deleted is made again."""
+        await self.add(1)
+        reader = self.reader(block=0.05)
+        await self.take(reader, 1)
+        await self.client.delete("s")
+        waiting = spawned(reader.__anext__())
+        await deferLater(CLOCK, 0.1)
+        await self.add(2)
+        self.assertEqual((await waiting).fields, {b"n": b"2"})
+
+    async def test_wrong_type(self) -> None:
+        """What is no stream fails the iteration."""
+        await self.client.set("s", "text")
+        with self.assertRaises(RedisError):
+            await self.reader().__anext__()
+
+    async def test_cancelled(self) -> None:
+        """A wait that is cancelled costs no entry."""
+        reader = self.reader(block=5.0)
+        waiting = spawned(reader.__anext__())
+        await deferLater(CLOCK, 0.05)
+        waiting.cancel()
+        with self.assertRaises(CancelledError):
+            await waiting
+        await self.add(1)
+        (delivery,) = await self.take(reader, 1)
+        self.assertEqual(delivery.fields, {b"n": b"1"})
