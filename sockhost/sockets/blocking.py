@@ -5,8 +5,11 @@ A client of framed sockets that blocks, and loads the standard library only.
 
 from __future__ import annotations
 
+import os
 import socket
 import time
+from array import array
+from collections.abc import Sequence
 from types import TracebackType
 
 # Not from sockhost.interfaces, which loads zope.interface.
@@ -18,6 +21,9 @@ from sockhost.sockets.wire import (
     check_length,
     pack,
 )
+
+# The system passes no more descriptors at once.
+_ROOM = socket.CMSG_SPACE(253 * array("i").itemsize)
 
 
 class BlockingClient:
@@ -31,6 +37,7 @@ class BlockingClient:
         """
         Connect.
 
+        @param path: where the socket is; C{"@name"} for an abstract one.
         @param timeout: seconds that connecting, and each L{send} and
             L{receive} as a whole, may take; C{None} for no limit.
         @raise OSError: there is nobody to connect to.
@@ -39,10 +46,11 @@ class BlockingClient:
         self._timeout = timeout
         self._max_frame = max_frame
         self._read = bytearray()
+        self._descriptors: list[int] = []
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self._socket.settimeout(timeout)
-            self._socket.connect(path)
+            self._socket.connect("\0" + path[1:] if path[:1] == "@" else path)
         except BaseException:
             self._socket.close()
             raise
@@ -58,10 +66,11 @@ class BlockingClient:
     ) -> None:
         self.close()
 
-    def send(self, payload: bytes) -> None:
+    def send(self, payload: bytes, descriptors: Sequence[int] = ()) -> None:
         """
         Send one frame.
 
+        @param descriptors: are passed with it, and stay open here.
         @raise FrameError: it is too large; nothing was sent.
         @raise Disconnected: the server is gone.
         @raise TimeoutError: the server does not take it; the connection is of
@@ -69,7 +78,7 @@ class BlockingClient:
         """
         self._socket.settimeout(self._timeout)
         try:
-            self._socket.sendall(pack(payload, self._max_frame))
+            self._send(pack(payload, self._max_frame), descriptors)
         except (BrokenPipeError, ConnectionResetError) as error:
             raise Disconnected("the server closed the connection") from error
 
@@ -103,9 +112,27 @@ class BlockingClient:
         self.send(payload)
         return self.receive()
 
+    def take_fds(self) -> list[int]:
+        """
+        Get the descriptors that came with the frames so far, to close them.
+        Those that are not taken are closed with the connection.
+        """
+        taken, self._descriptors = self._descriptors, []
+        return taken
+
     def close(self) -> None:
         """Close the connection.  Closing it again does nothing."""
         self._socket.close()
+        for descriptor in self.take_fds():
+            os.close(descriptor)
+
+    def _send(self, data: bytes, descriptors: Sequence[int]) -> None:
+        sent = 0
+        if descriptors:
+            rights = array("i", descriptors)
+            ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)]
+            sent = self._socket.sendmsg([data], ancillary)
+        self._socket.sendall(memoryview(data)[sent:])
 
     def _fill(self, size: int, deadline: float | None) -> None:
         while len(self._read) < size:
@@ -116,9 +143,21 @@ class BlockingClient:
             # Zero would make the socket non-blocking.
             self._socket.settimeout(max(deadline - time.monotonic(), 1e-6))
         try:
-            data = self._socket.recv(65536)
+            # Not socket.recv_fds(), which drops the flags that it is given.
+            data, ancillary, _, _ = self._socket.recvmsg(
+                65536, _ROOM, socket.MSG_CMSG_CLOEXEC
+            )
         except ConnectionResetError:
-            data = b""
+            data, ancillary = b"", []
+        self._descriptors += _passed(ancillary)
         if not data:
             raise Disconnected("the server closed the connection", clean=not self._read)
         return data
+
+
+def _passed(ancillary: Sequence[tuple[int, int, bytes]]) -> array[int]:
+    passed = array("i")
+    for _, kind, content in ancillary:
+        if kind == socket.SCM_RIGHTS:
+            passed.frombytes(content[: len(content) // 4 * 4])
+    return passed

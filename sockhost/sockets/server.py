@@ -41,6 +41,7 @@ from sockhost.sockets.limits import Counters, Limits
 from sockhost.sockets.outbox import Outbox
 from sockhost.sockets.patience import Patience
 from sockhost.sockets.peer import Client
+from sockhost.sockets.pushed import as_stream
 from sockhost.sockets.session import Session
 from sockhost.sockets.trace import Trace, TracingCodec
 
@@ -269,7 +270,8 @@ class FrameServer:
 
     def open_session(self, transport: Any) -> Session:
         """Make the session of a connection, for its protocol."""
-        outbox, peer = Outbox(transport), _peer_of(transport)
+        outbox = Outbox(as_stream(transport, self.reactor))
+        peer = _peer_of(transport)
         session = self.make_session(outbox, peer, self.limits.max_frame)
         if self.max_fds is not None:
             session.client.beside = Beside(outbox.attach, self.max_fds)
