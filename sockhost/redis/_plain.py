@@ -14,50 +14,27 @@ from collections.abc import Callable
 from typing import Any
 
 from attrs import define, field
-from hiredis import PushNotification
 
-from sockhost.interfaces import (
-    RedisDenied,
-    RedisLoading,
-    RedisMaxClients,
-    RedisProtocolError,
-    RedisReplyError,
-)
-
-# Deeper than anything that a server nests; a bound on what garbage can cost.
-MAX_DEPTH = 1024
+from sockhost.interfaces import RedisProtocolError, RedisReplyError
+from sockhost.redis.values import USUAL_LIMITS, Limits, Push, error_reply
 
 _INTEGER = re.compile(rb"[+-]?\d{1,19}\Z")
 _BIG = re.compile(rb"[+-]?\d+\Z")
-_DOUBLE = re.compile(rb"(?i:[+-]?(\d+(\.\d*)?(e[+-]?\d+)?|inf|nan))\Z")
+_DOUBLE = re.compile(rb"(?i:[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|nan))\Z")
 _BOOLEAN = {b"t": True, b"f": False}
-
-
-# Errors that a program may want to tell apart, by their first word.
-_ERRORS: dict[str, type[RedisReplyError]] = {
-    "LOADING": RedisLoading,
-    "DENIED": RedisDenied,
-    "-DENIED": RedisDenied,
-    "NOAUTH": RedisDenied,
-    "NOPERM": RedisDenied,
-    "WRONGPASS": RedisDenied,
-}
 
 
 class _NeedMore(Exception):
     """The next token is not complete yet."""
 
 
-def error_reply(text: str) -> RedisReplyError:
-    """Make the value that stands for an error reply."""
-    if text.startswith("ERR max number of clients"):
-        return RedisMaxClients(text)
-    return _ERRORS.get(text.split(" ", 1)[0], RedisReplyError)(text)
-
-
 @define
 class _Frame:
-    """An aggregate whose elements are still arriving."""
+    """
+    An aggregate whose elements are still arriving, or a string in pieces.
+
+    @ivar left: how many are missing; -1 if that is not known before the end.
+    """
 
     kind: int
     left: int
@@ -69,9 +46,11 @@ class PlainReader:
     """
     Read replies from bytes.
 
+    @ivar limits: what is taken.
     @ivar error: C{None}, or why the stream cannot be continued.
     """
 
+    limits: Limits = USUAL_LIMITS
     error: RedisProtocolError | None = None
     _buffer: bytearray = field(factory=bytearray)
     _position: int = 0
@@ -104,14 +83,20 @@ class PlainReader:
 
     def _read_into(self, messages: list[Any]) -> None:
         kind, line, end = self._line()
-        if kind in _AGGREGATES and line != b"-1":
-            self._open(kind, line)
+        if self._stack and self._stack[-1].kind == _STRING:
+            self._piece(kind, line, end)
+        elif kind == _END:
+            self._end_streamed(line)
             self._position = end
-            self._close_finished(messages)
+        elif kind in _STREAMED and line == b"?":
+            self._open(_Frame(kind, -1))
+            self._position = end
+        elif kind in _AGGREGATES and line != b"-1":
+            self._open(_Frame(kind, self._count(kind, line)))
+            self._position = end
         else:
-            value = self._scalar(kind, line, end)
-            self._put(value, messages)
-            self._close_finished(messages)
+            self._put(self._scalar(kind, line, end), messages)
+        self._close_finished(messages)
 
     def _line(self) -> tuple[int, bytes, int]:
         start = self._position
@@ -120,19 +105,28 @@ class PlainReader:
             raise RedisProtocolError(
                 f"{bytes(self._buffer[start : start + 1])!r} begins no reply"
             )
+        if (end if end >= 0 else len(self._buffer)) - start > self.limits.bulk + 1:
+            raise RedisProtocolError("a line is longer than the limit of strings")
         if end < 0:
             raise _NeedMore
         return self._buffer[start], bytes(self._buffer[start + 1 : end]), end + 2
 
-    def _open(self, kind: int, line: bytes) -> None:
-        if len(self._stack) >= MAX_DEPTH:
-            raise RedisProtocolError(f"replies are nested more than {MAX_DEPTH} deep")
+    def _open(self, frame: _Frame) -> None:
+        if len(self._stack) >= self.limits.depth:
+            raise RedisProtocolError(
+                f"replies are nested more than {self.limits.depth} deep"
+            )
+        self._stack.append(frame)
+
+    def _count(self, kind: int, line: bytes) -> int:
         count = _integer(line)
-        if count < 0:
+        if not 0 <= count <= self.limits.elements:
             raise RedisProtocolError(f"{line!r} is no number of elements")
-        self._stack.append(_Frame(kind, count * 2 if kind in _PAIRED else count))
+        return count * 2 if kind in _PAIRED else count
 
     def _scalar(self, kind: int, line: bytes, end: int) -> Any:
+        if kind == _PIECE:
+            raise RedisProtocolError("a piece of no string")
         if kind in _BLOBS:
             value, end = self._blob(kind, line, end)
         else:
@@ -143,21 +137,49 @@ class PlainReader:
     def _blob(self, kind: int, line: bytes, start: int) -> tuple[Any, int]:
         if line == b"-1":
             return None, start
+        text, end = self._counted(line, start)
+        return _BLOBS[kind](text), end
+
+    def _counted(self, line: bytes, start: int) -> tuple[bytes, int]:
         size = _integer(line)
-        if size < 0:
+        if not 0 <= size <= self.limits.bulk:
             raise RedisProtocolError(f"{line!r} is no length")
         stop = start + size
         if len(self._buffer) < stop + 2:
             raise _NeedMore
         if self._buffer[stop : stop + 2] != b"\r\n":
             raise RedisProtocolError("a string is longer than its length says")
-        return _BLOBS[kind](bytes(self._buffer[start:stop])), stop + 2
+        return bytes(self._buffer[start:stop]), stop + 2
+
+    def _piece(self, kind: int, line: bytes, start: int) -> None:
+        frame = self._stack[-1]
+        if kind != _PIECE:
+            raise RedisProtocolError("a string in pieces is not ended")
+        if line == b"0":
+            frame.left = 0
+            self._position = start
+            return
+        piece, self._position = self._counted(line, start)
+        frame.items.append(piece)
+        if sum(map(len, frame.items)) > self.limits.bulk:
+            raise RedisProtocolError("a string in pieces is longer than the limit")
+
+    def _end_streamed(self, line: bytes) -> None:
+        frame = self._stack[-1] if self._stack else None
+        if line or frame is None or frame.left >= 0:
+            raise RedisProtocolError("the end of nothing")
+        if frame.kind in _PAIRED and len(frame.items) % 2:
+            raise RedisProtocolError("a map ends with a key")
+        frame.left = 0
 
     def _put(self, value: Any, messages: list[Any]) -> None:
         if self._stack:
             frame = self._stack[-1]
             frame.items.append(value)
-            frame.left -= 1
+            if frame.left > 0:
+                frame.left -= 1
+            elif len(frame.items) > self.limits.elements * 2:
+                raise RedisProtocolError("an aggregate has more than the limit")
         else:
             messages.append(value)
 
@@ -166,7 +188,7 @@ class PlainReader:
             frame = self._stack.pop()
             # An attribute stands in front of a reply and is none.
             if frame.kind != _ATTRIBUTE:
-                self._put(_AGGREGATES[frame.kind](frame.items), messages)
+                self._put(_CLOSERS[frame.kind](frame.items), messages)
 
 
 def _integer(line: bytes) -> int:
@@ -219,6 +241,10 @@ def _dict(items: list[Any]) -> Any:
 
 
 _ATTRIBUTE = ord("|")
+_STRING = ord("$")
+_PIECE = ord(";")
+_END = ord(".")
+_STREAMED = frozenset(b"$*~%>|")
 _PAIRED = frozenset(b"%|")
 _LINES: dict[int, Callable[[bytes], Any]] = {
     ord("+"): bytes,
@@ -237,8 +263,9 @@ _BLOBS: dict[int, Callable[[bytes], Any]] = {
 _AGGREGATES: dict[int, Callable[[list[Any]], Any]] = {
     ord("*"): list,
     ord("~"): list,
-    ord(">"): PushNotification,
+    ord(">"): Push,
     ord("%"): _dict,
     _ATTRIBUTE: list,
 }
-_KINDS = frozenset({*_LINES, *_BLOBS, *_AGGREGATES})
+_CLOSERS: dict[int, Callable[[list[Any]], Any]] = {**_AGGREGATES, _STRING: b"".join}
+_KINDS = frozenset({*_LINES, *_BLOBS, *_AGGREGATES, _PIECE, _END})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hiredis import PushNotification
+from sockhost.redis.values import Push
 
 
 def decode_reply(reply: Any, encoding: str) -> Any:
@@ -19,8 +19,8 @@ def decode_reply(reply: Any, encoding: str) -> Any:
     """
     if isinstance(reply, bytes):
         return reply.decode(encoding)
-    if isinstance(reply, PushNotification):
-        return PushNotification(decode_reply(each, encoding) for each in reply)
+    if isinstance(reply, Push):
+        return Push(decode_reply(each, encoding) for each in reply)
     if isinstance(reply, list | tuple | set):
         return type(reply)(decode_reply(each, encoding) for each in reply)
     if isinstance(reply, dict):

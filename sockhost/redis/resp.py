@@ -6,23 +6,29 @@ The C reader of C{hiredis} does the work.  It is wrong in a few places: it hands
 an attribute out as if it were a reply, and it is dead for good after a blob
 error or a map whose key is a list.  So L{RespReader} keeps the bytes since the
 last place where no message was under way, and where the C reader fails or an
-attribute may be in sight, L{PlainReader<sockhost.redis._plain.PlainReader>}
+attribute may be in sight, or a limit, L{PlainReader<sockhost.redis._plain.PlainReader>}
 reads on from that place, until the stream is between two messages again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any
 
-import hiredis
 from attrs import define, field
-from hiredis import PushNotification as Push
 
 from sockhost.interfaces import RedisProtocolError
-from sockhost.redis._plain import PlainReader, error_reply
+from sockhost.redis._plain import PlainReader
+from sockhost.redis.values import USUAL_LIMITS, Limits, Push, error_reply, hiredis
 
-__all__ = ["Argument", "Push", "RespReader", "encode_command"]
+__all__ = [
+    "Argument",
+    "Limits",
+    "Push",
+    "RespReader",
+    "encode_command",
+    "pack_command",
+]
 
 Argument = bytes | str | int | float
 
@@ -30,12 +36,36 @@ Argument = bytes | str | int | float
 # for, and so many line ends back from the end of the data it is looked for.
 HELD_LIMIT = 1 << 20
 SEARCH_LINES = 16
+# How deep the reader in C goes by itself.
+C_DEPTH = 1024
 
 _MORE = object()
 
-#: Like L{encode_command}, for what is certain to be a command.  (Its stub says
-#: that a command has exactly one argument.)
-pack_command: Callable[[tuple[Argument, ...]], bytes] = cast(Any, hiredis.pack_command)
+
+def pack_plainly(args: tuple[Argument, ...]) -> bytes:
+    """
+    Do what the packer in C does.
+
+    @raise TypeError: an argument is of no type that can be sent.
+    """
+    pieces = [b"*%d\r\n" % len(args)]
+    for value in args:
+        if isinstance(value, str):
+            text = value.encode()
+        elif type(value) is int or type(value) is float:
+            text = repr(value).encode()
+        elif isinstance(value, bytes | bytearray | memoryview):
+            text = bytes(value)
+        else:
+            raise TypeError(f"{value!r} cannot be sent")
+        pieces.append(b"$%d\r\n%s\r\n" % (len(text), text))
+    return b"".join(pieces)
+
+
+#: Like L{encode_command}, for what is certain to be a command.
+pack_command: Callable[[tuple[Argument, ...]], bytes] = (
+    pack_plainly if hiredis is None else hiredis.pack_command
+)
 
 
 def encode_command(args: Sequence[Argument]) -> bytes:
@@ -75,7 +105,7 @@ def _plain_argument(place: int, value: object) -> Argument:
 
 
 def _make_reader() -> Any:
-    return hiredis.Reader(
+    return hiredis and hiredis.Reader(
         protocolError=RedisProtocolError,
         replyError=error_reply,
         notEnoughData=_MORE,
@@ -93,18 +123,30 @@ class RespReader:
     value, also within an array, and a push is a L{Push}.  Attributes are left
     out.
 
+    @ivar limits: what is taken.  Limits that are very small cost speed.
     @ivar error: C{None}, or why the stream cannot be continued.  Once set it
         stays, and L{feed} returns nothing any more.
     """
 
+    limits: Limits = USUAL_LIMITS
     error: RedisProtocolError | None = None
     _fast: Any = field(factory=_make_reader)
     _slow: PlainReader | None = None
+    # A message of fewer bytes is within the limits whatever it is.
+    _harmless: int = 0
     # Since the last place between two messages: the bytes, how many they are,
     # and how many messages of them were returned.
     _held: list[bytes] = field(factory=list)
     _held_size: int = 0
     _returned: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        limits = self.limits
+        self._harmless = min(limits.bulk, 3 * limits.elements)
+        if limits.depth < C_DEPTH:
+            self._harmless = min(self._harmless, 4 * limits.depth)
+        if self._fast is None:
+            self._slow = PlainReader(limits)
 
     def feed(self, data: bytes) -> list[Any]:
         """
@@ -118,6 +160,8 @@ class RespReader:
         if self._slow is not None:
             return self._feed_slow(data)
         if b"\r\n|" in data or data.startswith((b"|", b"\n|")):
+            return self._go_slow(data)
+        if self._held_size + len(data) > self._harmless:
             return self._go_slow(data)
         if self._held_size > HELD_LIMIT:
             return self._feed_searching(data)
@@ -137,7 +181,7 @@ class RespReader:
                     self._hold(data, len(messages))
                     return messages
                 messages.append(message)
-        except (RedisProtocolError, TypeError):
+        except (RedisProtocolError, TypeError, MemoryError):
             self._returned += len(messages)
             return messages + self._go_slow(data)
         # The last message ended where the bytes end.
@@ -171,7 +215,7 @@ class RespReader:
         return messages + self.feed(data) if data else messages
 
     def _go_slow(self, data: bytes) -> list[Any]:
-        self._slow = PlainReader()
+        self._slow = PlainReader(self.limits)
         skip = self._returned
         held = b"".join([*self._held, data])
         self._release()
@@ -182,7 +226,7 @@ class RespReader:
         assert slow is not None
         messages = slow.feed(data)
         self.error = slow.error
-        if slow.error is None and slow.clean:
+        if slow.error is None and slow.clean and self._fast is not None:
             self._slow = None
             self._fast = _make_reader()
         return messages

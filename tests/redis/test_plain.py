@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from sockhost.interfaces import RedisProtocolError, RedisReplyError
-from sockhost.redis._plain import MAX_DEPTH, PlainReader
+from sockhost.redis._plain import PlainReader
 from sockhost.redis.resp import Push
+from sockhost.redis.values import Limits
 
 
 def read(data: bytes) -> list[Any]:
@@ -120,9 +121,9 @@ class PlainReaderTests(SynchronousTestCase):
 
     def test_depth(self) -> None:
         """Nesting is followed to a limit."""
-        self.assertEqual(len(read(b"*1\r\n" * MAX_DEPTH + b":1\r\n")), 1)
+        self.assertEqual(len(read(b"*1\r\n" * Limits().depth + b":1\r\n")), 1)
         reader = PlainReader()
-        reader.feed(b"*1\r\n" * (MAX_DEPTH + 1))
+        reader.feed(b"*1\r\n" * (Limits().depth + 1))
         self.assertIsNotNone(reader.error)
 
     def test_every_cut(self) -> None:
