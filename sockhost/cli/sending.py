@@ -6,14 +6,18 @@ The command that talks to a framed socket.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
-from typing import BinaryIO
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
 from sockhost._errors import Disconnected, FrameError
 from sockhost.cli.exits import ExitStatus, Failed
+
+if TYPE_CHECKING:
+    from sockhost.sockets.blocking import BlockingClient
 
 
 @click.command()
@@ -22,6 +26,13 @@ from sockhost.cli.exits import ExitStatus, Failed
 @click.option("--hex", "as_hex", is_flag=True, help="TEXT and replies are hexadecimal.")
 @click.option("--file", type=click.File("rb"), help="Send this file (-: input).")
 @click.option("--json", "as_json", is_flag=True, help="Print replies as JSON.")
+@click.option(
+    "--framing",
+    metavar="NAME",
+    default="length32",
+    show_default=True,
+    help="How the socket cuts messages, as in its configuration.",
+)
 @click.option(
     "--timeout",
     metavar="SECONDS",
@@ -42,6 +53,7 @@ def send(
     as_hex: bool,
     file: BinaryIO | None,
     as_json: bool,
+    framing: str,
     timeout: float,
     count: int | None,
 ) -> None:
@@ -52,22 +64,41 @@ def send(
         raise click.UsageError("--hex and --json exclude each other")
     frames = _frames(text, as_hex, file)
     write = _hex_line if as_hex else _json_line if as_json else _raw_line
-    for reply in _exchange(path, frames, count, timeout):
+    connect = partial(_connect, path, timeout, framing)
+    for reply in _exchange(connect, frames, count, _refusals(path, timeout)):
         click.echo(write(reply))
 
 
 def _exchange(
-    path: str, frames: Sequence[bytes], count: int | None, timeout: float
+    connect: Callable[[], BlockingClient],
+    frames: Sequence[bytes],
+    count: int | None,
+    refusals: AbstractContextManager[None],
 ) -> Iterator[bytes]:
-    from sockhost.sockets.blocking import BlockingClient
-
-    with _refusals(path, timeout), closing(BlockingClient(path, timeout)) as client:
+    with refusals, closing(connect()) as client:
         for frame in frames:
             client.send(frame)
             if count is None:
                 yield client.receive()
         for _ in range(count or 0):
             yield client.receive()
+
+
+def _connect(path: str, timeout: float, framing: str) -> BlockingClient:
+    from sockhost.sockets.blocking import BlockingClient
+
+    if framing == "length32":
+        return BlockingClient(path, timeout)
+    # The other codecs take longer to import than all else together.
+    from sockhost.sockets.codecs import codec_names, find_codec
+    from sockhost.sockets.wire import MAX_FRAME
+
+    codec = find_codec(framing)
+    if codec is None:
+        raise click.UsageError(
+            f"--framing {framing}: there are {', '.join(codec_names())}"
+        )
+    return BlockingClient(path, timeout, codec=codec(MAX_FRAME))
 
 
 def _frames(text: Sequence[str], as_hex: bool, file: BinaryIO | None) -> list[bytes]:

@@ -9,11 +9,13 @@ import os
 import socket
 import time
 from array import array
+from collections import deque
 from collections.abc import Sequence
 from types import TracebackType
+from typing import Protocol
 
 # Not from sockhost.interfaces, which loads zope.interface.
-from sockhost._errors import Disconnected
+from sockhost._errors import Disconnected, FrameError
 from sockhost.sockets.wire import (
     HEADER,
     HEADER_SIZE,
@@ -22,8 +24,29 @@ from sockhost.sockets.wire import (
     pack,
 )
 
+_FULL = 0.005
+"""Seconds between two looks whether a full backlog has a place."""
+
 # The system passes no more descriptors at once.
 _ROOM = socket.CMSG_SPACE(253 * array("i").itemsize)
+
+
+class Codec(Protocol):
+    """What it needs of an C{ICodec}, which it must not import."""
+
+    @property
+    def error(self) -> FrameError | None:
+        """What ended the stream."""
+
+    @property
+    def buffered(self) -> int:
+        """How many bytes of an incomplete message are held."""
+
+    def feed(self, data: bytes) -> Sequence[bytes]:
+        """Take bytes; return the payloads that are complete."""
+
+    def encode(self, payload: bytes) -> bytes:
+        """Make the bytes of one frame."""
 
 
 class BlockingClient:
@@ -32,7 +55,11 @@ class BlockingClient:
     """
 
     def __init__(
-        self, path: str, timeout: float | None = None, max_frame: int = MAX_FRAME
+        self,
+        path: str,
+        timeout: float | None = None,
+        max_frame: int = MAX_FRAME,
+        codec: Codec | None = None,
     ) -> None:
         """
         Connect.
@@ -40,17 +67,21 @@ class BlockingClient:
         @param path: where the socket is; C{"@name"} for an abstract one.
         @param timeout: seconds that connecting, and each L{send} and
             L{receive} as a whole, may take; C{None} for no limit.
+        @param max_frame: the greatest length of a frame, if there is no
+            C{codec}.
+        @param codec: an C{ICodec}, for a server with another C{framing}.
         @raise OSError: there is nobody to connect to.
         @raise TimeoutError: nobody accepts.
         """
         self._timeout = timeout
         self._max_frame = max_frame
+        self._codec = codec
+        self._frames: deque[bytes] = deque()
         self._read = bytearray()
         self._descriptors: list[int] = []
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            self._socket.settimeout(timeout)
-            self._socket.connect("\0" + path[1:] if path[:1] == "@" else path)
+            self._connect("\0" + path[1:] if path[:1] == "@" else path)
         except BaseException:
             self._socket.close()
             raise
@@ -78,7 +109,7 @@ class BlockingClient:
         """
         self._socket.settimeout(self._timeout)
         try:
-            self._send(pack(payload, self._max_frame), descriptors)
+            self._send(self._encode(payload), descriptors)
         except (BrokenPipeError, ConnectionResetError) as error:
             raise Disconnected("the server closed the connection") from error
 
@@ -94,6 +125,8 @@ class BlockingClient:
             waiting for it.
         """
         deadline = None if self._timeout is None else time.monotonic() + self._timeout
+        if self._codec is not None:
+            return self._next(self._codec, deadline)
         self._fill(HEADER_SIZE, deadline)
         (length,) = HEADER.unpack_from(self._read)
         problem = check_length(length, self._max_frame)
@@ -125,6 +158,34 @@ class BlockingClient:
         self._socket.close()
         for descriptor in self.take_fds():
             os.close(descriptor)
+
+    def _connect(self, address: str) -> None:
+        deadline = None if self._timeout is None else time.monotonic() + self._timeout
+        self._socket.settimeout(self._timeout)
+        while True:
+            try:
+                return self._socket.connect(address)
+            except BlockingIOError:
+                # With a timeout, connecting does not wait for a place in the
+                # backlog, and there is nothing to wait for but time.
+                if deadline is None or time.monotonic() > deadline:
+                    raise TimeoutError("nobody accepts") from None
+                time.sleep(_FULL)
+
+    def _encode(self, payload: bytes) -> bytes:
+        if self._codec is not None:
+            return self._codec.encode(payload)
+        return pack(payload, self._max_frame)
+
+    def _next(self, codec: Codec, deadline: float | None) -> bytes:
+        while not self._frames:
+            if codec.error is not None:
+                raise codec.error
+            try:
+                self._frames.extend(codec.feed(self._some(deadline)))
+            except Disconnected as error:
+                raise Disconnected(str(error), clean=not codec.buffered) from None
+        return self._frames.popleft()
 
     def _send(self, data: bytes, descriptors: Sequence[int]) -> None:
         sent = 0

@@ -22,9 +22,11 @@ class _Server:
         self.refuses: Exception | None = None
         self.timeouts: list[float] = []
         self.closed = 0
+        self.codecs: list[Any] = []
 
-    def __call__(self, path: str, timeout: float) -> Any:
+    def __call__(self, path: str, timeout: float, codec: Any = None) -> Any:
         """Be connected to."""
+        self.codecs.append(codec)
         self.timeouts.append(timeout)
         if self.refuses is not None:
             raise self.refuses
@@ -75,6 +77,15 @@ class SendTests(SynchronousTestCase):
         out = invoke("send", "s", "--json", "x", "y").out
         told = [json.loads(line) for line in out.splitlines()]
         self.assertEqual(told, [{"text": "a\nb"}, {"hex": "ff"}])
+
+    def test_framing(self) -> None:
+        """The framing is the socket's, and one that there is not is refused."""
+        self.assertEqual(invoke("send", "s", "--framing", "line", "x").out, "x\n")
+        (codec,) = self.server.codecs
+        self.assertEqual(codec.encode(b"x"), b"x\n")
+        outcome = invoke("send", "s", "--framing", "smoke", "x")
+        self.assertEqual(outcome.status, 64)
+        self.assertIn("length32, length32be-exclusive, netstring, line", outcome.err)
 
     def test_count(self) -> None:
         """A count of replies is waited for when all was sent."""

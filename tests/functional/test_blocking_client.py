@@ -4,15 +4,19 @@ The blocking client of framed sockets, against a real one.
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from sockhost.interfaces import Disconnected, FrameError
 from sockhost.sockets.blocking import BlockingClient
+from sockhost.sockets.line import LineCodec
 from tests.functional.test_sockets import ROOT, ServedTestCase, reactor
 
 Asking = Callable[[BlockingClient], object]
@@ -86,6 +90,48 @@ class BlockingClientTests(ServedTestCase):
 
         with self.assertRaises(FrameError):
             await self.ask(pushed)
+
+    async def test_full_backlog(self) -> None:
+        """A server that accepts nobody for a while is waited for."""
+        path = self.path + "2"
+        with socket.socket(socket.AF_UNIX) as server, contextlib.ExitStack() as stack:
+            server.bind(path)
+            server.listen(0)
+            for _ in range(2):
+                waiting = stack.enter_context(socket.socket(socket.AF_UNIX))
+                waiting.setblocking(False)
+                waiting.connect_ex(path)
+            self.assertRaises(TimeoutError, BlockingClient, path, 0.02)
+            accepted = deferToThread(lambda: BlockingClient(path, 10).close())
+            await deferLater(reactor, 0.02)
+            server.accept()[0].close()
+            await accepted
+
+    async def test_other_framing(self) -> None:
+        """A codec can be given for a server that has another framing."""
+        ours, theirs = socket.socketpair()
+        self.addCleanup(ours.close)
+        with BlockingClient(self.path, 10, codec=LineCodec(100)) as client:
+            client._socket.close()
+            client._socket = theirs
+            client.send(b"ask")
+            self.assertEqual(ours.recv(99), b"ask\n")
+            ours.send(b"one\ntwo\nthr")
+            self.assertEqual([client.receive(), client.receive()], [b"one", b"two"])
+            ours.shutdown(socket.SHUT_WR)
+            error = self.assertRaises(Disconnected, client.receive)
+            self.assertFalse(error.clean)
+
+    async def test_framing_error(self) -> None:
+        """What is no frame by the codec is told, behind those that are."""
+        ours, theirs = socket.socketpair()
+        self.addCleanup(ours.close)
+        with BlockingClient(self.path, 10, codec=LineCodec(5)) as client:
+            client._socket.close()
+            client._socket = theirs
+            ours.send(b"one\n" + b"x" * 10)
+            self.assertEqual(client.receive(), b"one")
+            self.assertRaises(FrameError, client.receive)
 
     async def test_nobody_there(self) -> None:
         """Without a server there is an error of the system."""

@@ -13,17 +13,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
-from twisted.internet.threads import deferToThread
+from twisted.internet.threads import blockingCallFromThread, deferToThread
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
 from sockhost.config import RestartPolicy, UnitConfig
-from sockhost.interfaces import PathInUse, UnitLost
+from sockhost.interfaces import Disconnected, PathInUse, UnitLost
 from sockhost.processes.child import live_pids
 from sockhost.processes.orphans import become_subreaper, reap_all_orphans
 from sockhost.sockets.blocking import BlockingClient
@@ -207,6 +208,40 @@ class ServingTests(WorkerTests):
             if seen == expected:
                 break
         self.assertEqual(seen, expected)
+
+    async def test_clients(self) -> None:
+        """The clients of all workers are listed and can be kicked."""
+        unit = await self.up(2)
+        await deferToThread(self._hold_and_kick, unit)
+
+    def _hold_and_kick(self, unit: WorkerSocketUnit) -> None:
+        def ask(work: Callable[[], Any]) -> Any:
+            return blockingCallFromThread(reactor, work)
+
+        with contextlib.ExitStack() as stack:
+            held = [
+                stack.enter_context(BlockingClient(self.path("kv.sock"), 10))
+                for _ in range(250)
+            ]
+            pids = [int(client.request(b"?")) for client in held]
+            listed = ask(unit.clients)
+            self.assertEqual(len(listed), 250)
+            self.assertEqual(len({client["id"] for client in listed}), 250)
+            place = {pid: index for index, pid in self.workers().items()}
+            counted = {
+                index: [c["id"].split(".")[0] for c in listed].count(str(index))
+                for index in place.values()
+            }
+            for pid, index in place.items():
+                self.assertEqual(counted[index], pids.count(pid))
+            self.assertEqual({client["pid"] for client in listed}, {os.getpid()})
+            self.assertFalse(ask(lambda: unit.kick("9.1")))
+            self.assertFalse(ask(lambda: unit.kick("1.999999")))
+            for client in listed:
+                self.assertTrue(ask(partial(unit.kick, client["id"])))
+            for each in held:
+                self.assertRaises(Disconnected, each.receive)
+            self.assertEqual(ask(unit.clients), [])
 
     async def test_mode(self) -> None:
         """The socket has the mode of the configuration."""

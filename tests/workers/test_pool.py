@@ -82,6 +82,15 @@ class Part:
         self.journal.append(f"unlisten {self.name}")
         return succeed(None)
 
+    def clients(self) -> Deferred[Any]:
+        """One is connected to each."""
+        return succeed([{"id": "7", "pid": 1}])
+
+    def kick(self, client: str) -> Deferred[bool]:
+        """Drop one."""
+        self.journal.append(f"kick {client} of {self.name}")
+        return succeed(client == "7")
+
     def hook(self, name: str) -> Deferred[None]:
         """Run a hook."""
         self.journal.append(f"{name} {self.name}")
@@ -235,6 +244,18 @@ class WorkerSocketUnitTests(SynchronousTestCase):
         self.assertIn("stop worker 2", self.journal)
         self.assertEqual(self.outputs[0].done, ["close"])
         self.assertEqual((self.lost, self.clock.getDelayedCalls()), ([], []))
+
+    def test_clients(self) -> None:
+        """Clients have the number of their worker in front of their own."""
+        self.up()
+        self.assertEqual(
+            self.successResultOf(self.unit.clients()),
+            [{"id": "1.7", "pid": 1}, {"id": "2.7", "pid": 1}],
+        )
+        self.assertTrue(self.successResultOf(self.unit.kick("2.7")))
+        self.assertEqual(self.journal, ["kick 7 of worker 2"])
+        for name in ("1.8", "3.7", "7", ""):
+            self.assertFalse(self.successResultOf(self.unit.kick(name)))
 
     def test_path_in_use(self) -> None:
         """If the socket cannot be made, all parts are stopped."""

@@ -4,6 +4,7 @@ Tests for L{sockhost.workers.port}.
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Any
 
@@ -16,13 +17,16 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from sockhost.status import Event
 from sockhost.workers.port import (
+    CLIENTS_AT_ONCE,
     MAX_VALUE,
     Broken,
+    Clients,
     Created,
     Hook,
     HookFailed,
     HostPort,
     HostSide,
+    Kick,
     Quit,
     Ready,
     Serve,
@@ -92,6 +96,16 @@ class Worker:
         self.told.append(("hook", name))
         return self.hooked
 
+    def clients(self, after: int, most: int) -> list[dict[str, Any]]:
+        """There are three, whose ids are not side by side."""
+        found = [{"id": str(each)} for each in (3, 5, 300) if each > after]
+        return found[: min(most, 2)]
+
+    def kick(self, client: str) -> bool:
+        """Remember it."""
+        self.told.append(("kick", client))
+        return client == "5"
+
     def port_lost(self) -> None:
         """Remember it."""
         self.told.append("lost")
@@ -125,6 +139,31 @@ class PortTests(SynchronousTestCase):
         self.successResultOf(self.call(self.worker_end, Created, pid=7))
         self.successResultOf(self.call(self.worker_end, Ready))
         self.assertEqual(self.host.told, [("created", 7), "ready"])
+
+    def test_clients(self) -> None:
+        """Clients are described some at a time."""
+
+        def described(after: int) -> object:
+            answer = self.call(self.host_end, Clients, after=after)
+            return json.loads(self.successResultOf(answer)["clients"])
+
+        self.assertEqual(described(0), [{"id": "3"}, {"id": "5"}])
+        self.assertEqual(described(5), [{"id": "300"}])
+        self.assertEqual(described(300), [])
+
+    def test_clients_fit(self) -> None:
+        """So many as are asked for at once fit, however long what is said."""
+        keys = ("id", "pid", "uid", "gid", "connected_at", "frames_in", "frames_out")
+        more = ("bytes_in", "bytes_out", "in_flight", "queued")
+        most = dict.fromkeys((*keys, *more), 2**63)
+        self.assertLess(len(json.dumps([most] * CLIENTS_AT_ONCE)), MAX_VALUE)
+
+    def test_kick(self) -> None:
+        """A client is dropped, and whether there was one is told."""
+        for client, found in (("5", True), ("6", False)):
+            answer = self.call(self.host_end, Kick, client=client)
+            self.assertEqual(self.successResultOf(answer), {"found": found})
+        self.assertEqual(self.worker.told[1:], [("kick", "5"), ("kick", "6")])
 
     def test_broken(self) -> None:
         """A worker says why it cannot serve."""

@@ -58,6 +58,15 @@ class FakeRun:
         self.told.append(("hook", name))
         return self.answer
 
+    def clients(self) -> Deferred[Any]:
+        """There is one."""
+        return self.answer.addCallback(lambda _: [{"id": "7"}])
+
+    def kick(self, client: str) -> Deferred[Any]:
+        """Remember it."""
+        self.told.append(("kick", client))
+        return self.answer.addCallback(lambda _: True)
+
     def quit(self) -> Deferred[None]:
         """Remember it."""
         self.told.append("quit")
@@ -247,6 +256,17 @@ class WorkerUnitTests(SynchronousTestCase):
         self.successResultOf(self.unit.unlisten())
         self.successResultOf(self.unit.hook("reconfigure"))
         self.assertEqual(run.told, [("serve", 9), "unlisten", ("hook", "reconfigure")])
+
+    def test_clients(self) -> None:
+        """Its clients are the worker's, if there is one."""
+        self.assertEqual(self.successResultOf(self.unit.clients()), [])
+        self.assertIs(self.successResultOf(self.unit.kick("7")), False)
+        run = self.up()
+        self.assertEqual(self.successResultOf(self.unit.clients()), [{"id": "7"}])
+        self.assertIs(self.successResultOf(self.unit.kick("7")), True)
+        self.assertEqual(run.told, [("kick", "7")])
+        run.answer = fail(ConnectionLost())
+        self.assertEqual(self.successResultOf(self.unit.clients()), [])
 
     def test_requests_to_nobody(self) -> None:
         """What is asked while there is no worker, or while it ends, is done."""
