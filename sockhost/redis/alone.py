@@ -38,8 +38,10 @@ def execute_alone(
 
 async def _execute(lender: Lender, data: bytes, timeout: float | None) -> Any:
     connection = await lender.dedicated()
+    connection.hold_pings(True)
     try:
         return await connection.enqueue(Pending(connection.withdraw), data, timeout)
     finally:
+        connection.hold_pings(False)
         # One that still owes the reply is closed by this.
         lender.release(connection)

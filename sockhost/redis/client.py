@@ -18,7 +18,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from sockhost.interfaces import IRedis, RedisError
+from sockhost.interfaces import IRedis, RedisConnectionError, RedisError
 from sockhost.redis.alone import execute_alone
 from sockhost.redis.connection import RedisConnection
 from sockhost.redis.decoding import decode_reply
@@ -78,6 +78,7 @@ class RedisClient(ListeningClient, WorkingClient):
         self.detached = self._supply.detached
         # One for all commands: each would be an object more to collect.
         self._withdraw = self._supply.withdraw
+        self.detached.append(self._mistrust)
         self._begin_to_listen()
 
     # -- IRedis -------------------------------------------------------------
@@ -104,6 +105,11 @@ class RedisClient(ListeningClient, WorkingClient):
     def queued(self) -> int:
         """How many commands wait for a connection, or for room on it."""
         return self._supply.queued
+
+    @property
+    def lent(self) -> int:
+        """How many connections there are beside the one that all share."""
+        return len(self._dedicated)
 
     @property
     def outstanding(self) -> int:
@@ -263,12 +269,14 @@ class RedisClient(ListeningClient, WorkingClient):
         connector: Connector | None = None,
         decode: str | None = None,
         wait_when_full: bool = False,
+        max_dedicated: int = 64,
     ) -> None:
         """Change what holds for the commands that come from now on."""
         self._supply.wait = self._dedicated.wait = wait
         self._supply.max_queued = max_queued
         self._supply.wait_when_full = wait_when_full
         self._dedicated.connector = connector
+        self._dedicated.limit = max_dedicated
         self._decode = decode
 
     def attach(self, connection: RedisConnection) -> None:
@@ -310,6 +318,11 @@ class RedisClient(ListeningClient, WorkingClient):
         sent = send_again(send, retry, self._clock) if retry else send()
         encoding = decode or self._decode
         return sent if encoding is None else sent.addCallback(decode_reply, encoding)
+
+    def _mistrust(self, connection: RedisConnection) -> None:
+        # Those that wait in a command that blocks cannot ask for themselves.
+        if connection.stalled:
+            self._dedicated.abort(RedisConnectionError("the server says nothing"))
 
     async def _borrow(self) -> RedisConnection:
         await self._supply.when_soon_connected()

@@ -20,45 +20,34 @@ failure can be neither lost nor run into an endless loop.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import (
     IDelayedCall,
-    IPushProducer,
     IReactorTime,
 )
 from twisted.internet.protocol import Protocol, connectionDone
-from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from sockhost.interfaces import (
-    CommandTimeout,
     MaybeExecuted,
     RedisConnectionError,
     RedisError,
-    RedisProtocolError,
-    RedisReplyError,
 )
 from sockhost.redis.deadlines import Deadlines
+from sockhost.redis.inbox import Inbox
 from sockhost.redis.line import Line
+from sockhost.redis.outlet import Outlet
 from sockhost.redis.pulse import Pulse
 from sockhost.redis.resp import Argument, Push, RespReader, encode_command
 from sockhost.redis.slots import Acked, Batch, Pending, Slot
 from sockhost.redis.wire import (
-    Send,
-    is_socket,
-    make_sender,
     read_directly,
     set_no_delay,
 )
-
-
-def _send_nothing(data: bytes) -> None:
-    """There is no transport."""
 
 
 class _State(Enum):
@@ -70,23 +59,16 @@ class _State(Enum):
 _OPEN, _CLOSING, _CLOSED = _State
 
 
-@implementer(IPushProducer)
 class RedisConnection(Protocol):
     """
     One connection.
 
-    @ivar on_push: is called with each push, or C{None}.
-    @ivar on_message: is called with each other message first, or C{None}; where
-        it returns C{True}, the message answers nothing that is in the queue.
-        For what a connection is after C{MONITOR}, or after C{SUBSCRIBE} in
-        RESP2.
     @ivar on_room: is called once after some replies have come, or C{None}.
     @ivar open: C{True} while commands are taken.
+    @ivar stalled: C{True} if it was ended because the server said nothing.
     @ivar protocol: 2 or 3.
     @ivar server_version: as the server said it, or C{None}.
     """
-
-    _log = Logger()
 
     def __init__(
         self,
@@ -105,21 +87,18 @@ class RedisConnection(Protocol):
             pings.
         """
         self._clock = clock
-        self.on_push = on_push
-        self.on_message: Callable[[Any], bool] | None = None
         self.on_room: Callable[[], object] | None = None
         self.protocol = 2
         self.server_version: str | None = None
         self._reader = reader or RespReader()
         self._state = _CLOSED
         self.open = False
+        self.stalled = False
         self._line = Line()
         self._slots = self._line.slots
         self._unsent = self._line.unsent
-        self._reading = False
-        self._paused = False
-        self._send: Send = _send_nothing
-        self._flush_call: IDelayedCall | None = None
+        self._inbox = Inbox(self._slots, on_push=on_push)
+        self._outlet = Outlet(clock, self._line)
         self._close_call: IDelayedCall | None = None
         self._reason: RedisError | None = None
         self._ended = False
@@ -127,7 +106,7 @@ class RedisConnection(Protocol):
         self._pulse = Pulse(
             clock, ping_interval, lambda: self.execute("PING"), self._stalled
         )
-        self._deadlines = Deadlines(clock, timeout, lambda: self._slots, self._expired)
+        self._deadlines = Deadlines(clock, timeout, self._line)
 
     # -- what is ------------------------------------------------------------
 
@@ -149,6 +128,28 @@ class RedisConnection(Protocol):
     def latency(self) -> float | None:
         """Seconds that the last ping took, or C{None} before the first."""
         return self._pulse.latency
+
+    @property
+    def on_push(self) -> Callable[[Push], object] | None:
+        """What is called with each push, or C{None}."""
+        return self._inbox.on_push
+
+    @on_push.setter
+    def on_push(self, listener: Callable[[Push], object] | None) -> None:
+        self._inbox.on_push = listener
+
+    @property
+    def on_message(self) -> Callable[[Any], bool] | None:
+        """
+        What is called with each other message first, or C{None}; where it
+        returns C{True}, the message answers nothing that is in the queue.  For
+        what a connection is after C{MONITOR}, or after C{SUBSCRIBE} in RESP2.
+        """
+        return self._inbox.on_message
+
+    @on_message.setter
+    def on_message(self, listener: Callable[[Any], bool] | None) -> None:
+        self._inbox.on_message = listener
 
     # -- commands -----------------------------------------------------------
 
@@ -218,13 +219,8 @@ class RedisConnection(Protocol):
             slot.expires = deadlines.coming
         else:
             deadlines.limit(slot, deadlines.usual if timeout is None else timeout)
-        if self._reading or self._flush_call is not None:
-            return slot
-        if idle:
-            # Nothing to join this with: the shortest way to the answer.
-            self._flush()
-        else:
-            self._flush_call = self._clock.callLater(0, self._flush_turn)
+        if not self._outlet.awaited:
+            self._outlet.wake(idle)
         return slot
 
     def withdraw(self, slot: Deferred[Any]) -> None:
@@ -239,27 +235,7 @@ class RedisConnection(Protocol):
             return RedisConnectionError("the connection is being closed")
         return RedisConnectionError(f"not connected: {self._reason or 'closed'}")
 
-    # -- writing ------------------------------------------------------------
-
-    def _flush_turn(self) -> None:
-        self._flush_call = None
-        self._flush()
-
-    def _flush(self) -> None:
-        """Hand everything to the transport, in one write."""
-        if self._unsent and not self._paused and self._state is not _CLOSED:
-            data = self._line.take_bytes()
-            if data:
-                self._send(data)
-
-    def pauseProducing(self) -> None:
-        """The server reads more slowly than we write: hold commands here."""
-        self._paused = True
-
-    def resumeProducing(self) -> None:
-        """What was held may be sent."""
-        self._paused = False
-        self._flush()
+    # -- reading ------------------------------------------------------------
 
     def pause_reading(self) -> None:
         """
@@ -278,9 +254,6 @@ class RedisConnection(Protocol):
             self._pulse.start()
             self._wire.resumeProducing()
 
-    def stopProducing(self) -> None:
-        """The transport is gone: L{connectionLost} says more."""
-
     @property
     def _wire(self) -> Any:
         # Of several interfaces: a transport's, a consumer's.
@@ -292,119 +265,42 @@ class RedisConnection(Protocol):
         self._state = _OPEN
         self.open = True
         set_no_delay(self.transport)
-        self._wire.registerProducer(self, True)
-        self._send = make_sender(self.transport, self)
+        self._outlet.open(self.transport)
         read_directly(self.transport, self.dataReceived)
-        if is_socket(self.transport):
-            # A server that hangs up at once has said why, and a write to it
-            # would lose that: what has come already is read first.
-            self._flush_call = self._clock.callLater(0, self._flush_turn)
         self._pulse.start()
 
     def dataReceived(self, data: bytes) -> None:
         self._pulse.heard()
-        self._reading = True
-        try:
-            self._take_all(self._reader.feed(data))
-        finally:
-            self._reading = False
+        self._outlet.begin_turn()
+        wrong = self._inbox.take(self._reader.feed(data)) or self._reader.error
         if self._state is _CLOSED:
             return
-        if self._reader.error is not None:
-            self.abort(self._reader.error)
+        if wrong is not None:
+            self.abort(wrong)
             return
         if self.on_room is not None:
             on_room, self.on_room = self.on_room, None
             on_room()
-        if self._unsent:
-            self._flush()
+        self._outlet.end_turn()
         if self._state is _CLOSING:
             self._close_if_drained()
-
-    def _take_all(self, messages: list[Any]) -> None:
-        slots = self._slots
-        rest = iter(messages)
-        for message in rest:
-            if self._state is _CLOSED:
-                return
-            if type(message) is Push:
-                self.take_push(message)
-            elif self.on_message is not None and self._intercepted(message):
-                pass
-            elif not slots:
-                self._unasked(message)
-            elif type(slots[0]) is Pending:
-                slot = slots.popleft()
-                if slot.called:
-                    pass
-                elif isinstance(message, RedisReplyError):
-                    slot.errback(message)
-                else:
-                    slot.callback(message)
-            else:
-                self._take_special(message, rest)
-
-    def _take_special(self, message: Any, rest: Iterator[Any]) -> None:
-        slot = self._slots[0]
-        if isinstance(slot, Batch):
-            # Where each message is looked at first, one at a time.
-            more = rest if self.on_message is None else iter(())
-            if not slot.take(message, more, self.take_push):
-                return
-            self._slots.popleft()
-            slot.settle(slot.replies)
-        else:
-            self._slots.popleft()
-            slot.settle(message)
 
     def take_push(self, message: Push) -> None:
         """
         Take a message that answers no command, as if it had been received as a
         push.
         """
-        if self.on_push is not None:
-            try:
-                self.on_push(message)
-            except Exception:
-                self._log.failure("a listener for pushes failed")
-        slot = self._slots[0] if self._slots else None
-        if isinstance(slot, Acked) and slot.acknowledged(message):
-            self._slots.popleft()
-            slot.settle(message)
+        self._inbox.push(message)
 
-    def _intercepted(self, message: Any) -> bool:
-        listener = self.on_message
-        try:
-            return listener is not None and listener(message)
-        except Exception:
-            self._log.failure("a listener for messages failed")
-            return False
-
-    def _unasked(self, message: object) -> None:
-        # "max number of clients reached" and the like come before any command
-        # and are the reason of the end of the connection that follows them.
-        if isinstance(message, RedisReplyError):
-            self.abort(message)
-        else:
-            self.abort(RedisProtocolError("the server sent a reply to no command"))
-
-    # -- limits of time -----------------------------------------------------
-
-    def _expired(self, late: list[Slot]) -> None:
-        handed = self._line.sent()
-        for slot in late:
-            # Firing one may end others.
-            if slot.called:
-                continue
-            if slot in handed:
-                slot.errback(CommandTimeout("no reply in the time that it was given"))
-            else:
-                self._line.withdrawn = True
-                slot.errback(
-                    RedisConnectionError("not sent in the time that it was given")
-                )
+    def hold_pings(self, held: bool) -> None:
+        """
+        Say that the server is busy with one command and will answer nothing
+        else until that is done, or that it is not any more.
+        """
+        self._pulse.held = held
 
     def _stalled(self) -> None:
+        self.stalled = True
         self.abort(RedisConnectionError("the server does not answer a ping"))
 
     # -- the end ------------------------------------------------------------
@@ -426,14 +322,13 @@ class RedisConnection(Protocol):
                 self.abort,
                 RedisConnectionError(f"not drained within {timeout} s"),
             )
-            if not self._reading:
-                self._flush()
-                self._close_if_drained()
+            self._outlet.flush()
+            self._close_if_drained()
         return self.when_disconnected().addCallback(lambda _: None)
 
     def _close_if_drained(self) -> None:
-        if all(pending.called for pending in self._slots):
-            self._wire.unregisterProducer()
+        if not self._owes():
+            self._outlet.end_production()
             self._wire.loseConnection()
 
     def abort(self, reason: RedisError | None = None) -> None:
@@ -449,6 +344,8 @@ class RedisConnection(Protocol):
         self._state = _CLOSED
         self.open = False
         self._reason = reason or RedisConnectionError("the connection was aborted")
+        self._inbox.ended = True
+        self._outlet.close()
         self._wire.abortConnection()
 
     def when_disconnected(self) -> Deferred[RedisError | None]:
@@ -471,27 +368,20 @@ class RedisConnection(Protocol):
             self._reason = RedisConnectionError(
                 f"the connection was lost: {reason.getErrorMessage()}"
             )
-        self._cancel_calls()
-        self._send = _send_nothing
-        self._fail_pending()
+        self._pulse.stop()
+        self._deadlines.stop()
+        self._outlet.close()
+        if self._close_call is not None and self._close_call.active():
+            self._close_call.cancel()
+        for slot, sent in self._line.end():
+            slot.errback(self._loss(sent))
         self._ended = True
         waiting, self._disconnected = self._disconnected, []
         for each in waiting:
             each.callback(self._reason)
 
     def _owes(self) -> bool:
-        return any(not pending.called for pending in self._slots)
-
-    def _cancel_calls(self) -> None:
-        self._pulse.stop()
-        self._deadlines.stop()
-        for call in (self._flush_call, self._close_call):
-            if call is not None and call.active():
-                call.cancel()
-
-    def _fail_pending(self) -> None:
-        for slot, sent in self._line.end():
-            slot.errback(self._loss(sent))
+        return any(not slot.called for slot in self._slots)
 
     def _loss(self, sent: bool) -> RedisConnectionError:
         if sent:

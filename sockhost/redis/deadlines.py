@@ -5,13 +5,13 @@ How long the slots of a queue are waited for.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
 from math import inf
 
 from attrs import define
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from sockhost.interfaces import CommandTimeout, RedisConnectionError
+from sockhost.redis.line import Line
 from sockhost.redis.slots import Slot
 
 # The coarsest step of the timer, in seconds, and the part of a limit that it is.
@@ -34,8 +34,7 @@ class Deadlines:
 
     _clock: IReactorTime
     usual: float
-    _queue: Callable[[], deque[Slot]]
-    _expired: Callable[[list[Slot]], object]
+    _line: Line
     coming: float = 0.0
     _call: IDelayedCall | None = None
     _grain: float = COARSEST
@@ -71,15 +70,27 @@ class Deadlines:
         self._call = None
         self.coming = 0.0
         now = self._clock.seconds()
-        late = [
-            slot for slot in self._queue() if slot.expires <= now and not slot.called
-        ]
+        slots = self._line.slots
+        late = [slot for slot in slots if slot.expires <= now and not slot.called]
         if late:
-            self._expired(late)
-        limits = [slot.expires for slot in self._queue() if not slot.called]
+            self._expire(late)
+        limits = [slot.expires for slot in slots if not slot.called]
         nearest = min(limits, default=inf)
         # What was fired may have limited others, or ended everything.
         if nearest < inf and self._call is None:
             left = max(nearest - now, 0.0)
             usual = min(self.usual / PART, COARSEST) if self.usual else COARSEST
             self._tick(now, min(usual, max(left, 0.001)))
+
+    def _expire(self, late: list[Slot]) -> None:
+        sent = self._line.sent()
+        for slot in late:
+            # Firing one may end others.
+            if slot.called:
+                continue
+            if slot in sent:
+                slot.errback(CommandTimeout("no reply in the time that it was given"))
+            else:
+                self._line.withdrawn = True
+                text = "not sent in the time that it was given"
+                slot.errback(RedisConnectionError(text))

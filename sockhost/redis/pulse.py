@@ -23,6 +23,8 @@ class Pulse:
     without anything having been heard.  Anything counts, not only the answer:
     a long reply on its way is a sign of life too.
 
+    @ivar held: C{True} while the other side is busy and would not answer: then
+        there are no pings, and silence says nothing.
     @ivar latency: seconds that the last answered ping took, or C{None}.
     """
 
@@ -30,6 +32,7 @@ class Pulse:
     _interval: float
     _ping: Callable[[], Deferred[Any]]
     _stalled: Callable[[], object]
+    held: bool = False
     latency: float | None = None
     _silent: bool = False
     _call: IDelayedCall | None = None
@@ -51,6 +54,10 @@ class Pulse:
 
     def _beat(self) -> None:
         self._call = None
+        if self.held:
+            self._silent = False
+            self.start()
+            return
         if self._silent:
             self._stalled()
             return

@@ -14,7 +14,8 @@ from sockhost.config import RestartPolicy
 from sockhost.interfaces import GoalChanged
 from sockhost.keeper import Keeper
 from sockhost.redis.client import RedisClient
-from sockhost.redis.unit import RedisConfig, RedisUnit
+from sockhost.redis.settings import RedisConfig
+from sockhost.redis.unit import RedisUnit
 from sockhost.status import State
 
 # A connection costs little: it is tried often, and for ever.
@@ -30,7 +31,7 @@ def connect(url: str, reactor: Any = None, **options: Any) -> Deferred[RedisClie
     @param url: C{redis://[user:password@]host[:port][/db]} or
         C{unix://path[?db=n]}.
     @param reactor: by default the global one.
-    @param options: what else L{RedisConfig<sockhost.redis.unit.RedisConfig>}
+    @param options: what else L{RedisConfig<sockhost.redis.settings.RedisConfig>}
         has.
     @return: fires with the client when it is connected.  Fails with
         L{RedisConnectionError<sockhost.interfaces.RedisConnectionError>} if

@@ -6,12 +6,9 @@ wants it to be.
 
 from __future__ import annotations
 
-import codecs
-import os
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, cast
+from typing import Any, cast
 
-from attrs import Attribute, field, frozen, validators
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError  # noqa: A004
 from twisted.internet.error import ConnectError, ConnectingCancelledError
 from twisted.internet.interfaces import IStreamClientEndpoint
@@ -33,83 +30,20 @@ from sockhost.interfaces import (
 from sockhost.redis.client import RedisClient
 from sockhost.redis.connection import RedisConnection
 from sockhost.redis.greeting import Greeting, greet
+from sockhost.redis.resp import RespReader
+from sockhost.redis.settings import RedisConfig, find_password
 from sockhost.redis.url import RedisURL, parse_url
+from sockhost.redis.wire import set_keepalive
 
-
-def _check_url(_instance: object, _attribute: Attribute[str], value: str) -> None:
-    parse_url(value)
-
-
-def _check_codec(_instance: object, _attribute: Attribute[str], value: str) -> None:
-    try:
-        codecs.lookup(value)
-    except LookupError as error:
-        raise ValueError(str(error)) from None
-
-
-def _seconds(default: float) -> float:
-    seconds: float = field(default=default, validator=validators.ge(0))
-    return seconds
-
-
-@frozen(kw_only=True)
-class RedisConfig:
-    """
-    Which server, and how patiently.
-
-    @ivar url: C{redis://[user:password@]host[:port][/db]} or
-        C{unix://path[?db=n]}.
-    @ivar username: instead of the one in the URL.
-    @ivar password: instead of the one in the URL.
-    @ivar password_env: the environment variable that holds the password.
-    @ivar client_name: what C{CLIENT LIST} shows; empty for the unit's name.
-    @ivar timeout: seconds after which a command without a reply fails; 0 for
-        no limit.
-    @ivar wait: seconds that a command waits for a connection.
-    @ivar max_queued: how many commands may be unanswered, sent or not.
-    @ivar when_full: what becomes of more than C{max_queued} commands:
-        C{"fail"} at once, or C{"wait"} for room, for as long as C{wait} says.
-    @ivar decode: the encoding of replies as text; C{None} for bytes.
-    @ivar ping_interval: seconds between the pings that find out that the
-        server is gone without a word; 0 for none.  A command that blocks the
-        connection for more than twice as long ends it.
-    @ivar connect_timeout: seconds that an attempt to connect may take, with
-        everything until the first command can be sent.
-    @ivar grace: seconds that a stop waits for outstanding replies.
-    """
-
-    url: str = field(validator=_check_url)
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    password_env: str | None = None
-    client_name: str = ""
-    timeout: float = _seconds(0.0)
-    wait: float = _seconds(1.0)
-    max_queued: int = field(default=100_000, validator=validators.ge(1))
-    when_full: Literal["fail", "wait"] = "fail"
-    decode: str | None = field(
-        default=None, validator=validators.optional(_check_codec)
-    )
-    ping_interval: float = _seconds(15.0)
-    connect_timeout: float = field(default=5.0, validator=validators.gt(0))
-    grace: float = _seconds(5.0)
-
-
-def find_password(config: RedisConfig, url: RedisURL) -> str | None:
-    """
-    Say which password to use.
-
-    @raise RedisError: it is to come from an environment variable that is not
-        set.
-    """
-    if config.password_env is None:
-        return config.password if config.password is not None else url.password
-    password = os.environ.get(config.password_env)
-    if password is None:
-        raise RedisError(
-            f"password_env: the environment has no variable {config.password_env!r}"
-        )
-    return password
+# What a connection has from its beginning.
+_CONNECTED = (
+    "timeout",
+    "ping_interval",
+    "keepalive",
+    "user_timeout",
+    "source_address",
+    "limits",
+)
 
 
 @implementer(IUsableUnit)
@@ -159,6 +93,7 @@ class RedisUnit:
             self.dial,
             config.decode,
             config.when_full == "wait",
+            config.max_dedicated,
         )
 
     def client(self) -> RedisClient:
@@ -211,6 +146,7 @@ class RedisUnit:
             "protocol": self._protocol,
             "queued": self._client.queued,
             "outstanding": self._client.outstanding,
+            "dedicated": self._client.lent,
             "latency": None if connection is None else connection.latency,
             "reconnects": max(self._connects - 1, 0),
         }
@@ -276,20 +212,30 @@ class RedisUnit:
         factory.noisy = False
         endpoint = self._endpoint()
         try:
-            return cast(RedisConnection, await endpoint.connect(factory))
+            connection = cast(RedisConnection, await endpoint.connect(factory))
         except ConnectingCancelledError:
             raise CancelledError from None
         except (ConnectError, OSError) as error:
             raise RedisConnectionError(
                 f"cannot connect to {self._url}: {error}"
             ) from error
+        config = self._config
+        set_keepalive(connection.transport, config.keepalive, config.user_timeout)
+        return connection
 
     def _endpoint(self) -> IStreamClientEndpoint:
-        return self._url.endpoint(self._reactor, self._config.connect_timeout)
+        config = self._config
+        return self._url.endpoint(
+            self._reactor, config.connect_timeout, config.source_address
+        )
 
     def _make_connection(self) -> RedisConnection:
+        config = self._config
         return RedisConnection(
-            self._reactor, self._config.timeout, self._config.ping_interval
+            self._reactor,
+            config.timeout,
+            config.ping_interval,
+            reader=RespReader(config.limits),
         )
 
     def _use(self, connection: RedisConnection) -> None:
@@ -348,9 +294,10 @@ class RedisUnit:
     def _reconnects(
         self, url: RedisURL, greeting: Greeting, config: RedisConfig
     ) -> bool:
-        old = (url, greeting, config.timeout, config.ping_interval)
-        new = (self._config.timeout, self._config.ping_interval)
-        return old != (self._url, self._greeting, *new)
+        # All the rest holds for what is issued from now on, or for the client.
+        now = self._config
+        changed = any(getattr(config, key) != getattr(now, key) for key in _CONNECTED)
+        return changed or (url, greeting) != (self._url, self._greeting)
 
 
 @implementer(IPlugin, IUnitKind)

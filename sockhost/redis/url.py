@@ -46,15 +46,20 @@ class RedisURL:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"redis://{user}{host}:{self.port}/{self.db}"
 
-    def endpoint(self, reactor: object, timeout: float) -> IStreamClientEndpoint:
+    def endpoint(
+        self, reactor: object, timeout: float, source: str | None = None
+    ) -> IStreamClientEndpoint:
         """
         Make what connects to the server.
 
         @param timeout: seconds that one attempt may take.
+        @param source: the address to connect from, for TCP.
         """
         if self.path is not None:
             return UNIXClientEndpoint(reactor, self.path, timeout)
-        return HostnameEndpoint(reactor, self.host.encode(), self.port, timeout)
+        host = self.host.encode()
+        bind = (source, 0) if source else None
+        return HostnameEndpoint(reactor, host, self.port, timeout, bind)
 
 
 def parse_url(text: str) -> RedisURL:

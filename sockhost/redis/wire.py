@@ -11,11 +11,16 @@ what the kernel did not take.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
+from math import ceil
 from typing import Any
 
 from twisted.internet import main, tcp
 from twisted.internet.interfaces import ITCPTransport, IUNIXTransport
+
+# Unanswered probes of keep-alive that end a connection.
+PROBES = 3
 
 Send = Callable[[bytes], object]
 
@@ -99,3 +104,27 @@ def set_no_delay(transport: Any) -> None:
     """
     if ITCPTransport.providedBy(transport) and not IUNIXTransport.providedBy(transport):
         transport.setTcpNoDelay(True)
+
+
+def set_keepalive(transport: Any, seconds: float, user_timeout: float = 0.0) -> None:
+    """
+    Have TCP find out that the other machine is gone.  Nothing is done to a Unix
+    socket, whose other side cannot go without a word.
+
+    @param seconds: of silence before the first probe; 0 for none.  A third of
+        it later the next, and with the third unanswered one the end.
+    @param user_timeout: seconds that what was sent may stay unacknowledged; 0
+        for what the system says.
+    """
+    if not ITCPTransport.providedBy(transport) or IUNIXTransport.providedBy(transport):
+        return
+    transport.setTcpKeepAlive(seconds > 0)
+    handle = transport.getHandle()
+    if seconds > 0:
+        handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, ceil(seconds))
+        apart = ceil(seconds / PROBES)
+        handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, apart)
+        handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES)
+    if user_timeout > 0:
+        milliseconds = ceil(user_timeout * 1000)
+        handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)

@@ -38,7 +38,7 @@ from sockhost.processes.child import live_pids
 from sockhost.processes.orphans import become_subreaper, reap_all_orphans
 from sockhost.processes.spec import ChildSpec
 from sockhost.redis import connect
-from sockhost.redis.unit import RedisConfig
+from sockhost.redis.settings import RedisConfig
 from sockhost.sockets.reconnecting import SocketClientConfig
 from sockhost.sockets.settings import SocketConfig
 from sockhost.supervise.cron import CronConfig

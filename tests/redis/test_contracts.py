@@ -8,7 +8,8 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import TestCase
 
 from sockhost.interfaces import IUsableUnit
-from sockhost.redis.unit import RedisConfig, RedisKind, RedisUnit
+from sockhost.redis.settings import RedisConfig
+from sockhost.redis.unit import RedisKind, RedisUnit
 from sockhost.testing.contracts import (
     UnitFixture,
     kind_contract_tests,

@@ -25,7 +25,8 @@ from sockhost.interfaces import (
     RedisReplyError,
     UnitLost,
 )
-from sockhost.redis.unit import RedisConfig, RedisKind, RedisUnit
+from sockhost.redis.settings import RedisConfig
+from sockhost.redis.unit import RedisKind, RedisUnit
 from tests.redis.fakes import HELLO, FakeServer, Wire
 
 CONFIG = RedisConfig(url="unix:///run/v.sock", password="secret")
@@ -295,6 +296,7 @@ class StatusTests(_UnitCase):
                 "protocol": 3,
                 "queued": 0,
                 "outstanding": 1,
+                "dedicated": 0,
                 "latency": None,
                 "reconnects": 0,
             },
