@@ -162,8 +162,9 @@ class Cache:
             keys = keys_of(request)
         except (IndexError, ValueError):
             return self._owner.execute(*args)
-        if not keys or not self._covered(keys):
+        if not keys:
             self._written(request)
+        if not keys or not self._covered(keys):
             return self._owner.execute(*args)
         if request in self._entries:
             self._hits += 1

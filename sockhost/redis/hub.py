@@ -42,7 +42,7 @@ from sockhost.redis.acks import send_names, send_separable
 from sockhost.redis.connection import RedisConnection
 from sockhost.redis.push import PushRouter
 from sockhost.redis.resp import Push
-from sockhost.redis.routes import Routes, watch
+from sockhost.redis.routes import Routes, tell, watch
 from sockhost.redis.subscription import Mode, Subscription, gather
 
 
@@ -216,7 +216,7 @@ class SubscriptionHub:
                 wished.pop(name, None)
                 gone.append(name)
         leaving = self._leave(mode, gone)
-        if not self.wishes:
+        if gone and not self.wishes:
             leaving.addBoth(self._idle)
         return leaving
 
@@ -356,8 +356,8 @@ class SubscriptionHub:
         behind, self._behind = self._behind, {}
         for subscription in behind:
             mine = {name for mode in Mode for name in self.names(subscription, mode)}
-            told = subscription.resumed(tuple(name for name in refused if name in mine))
-            watch(told, self._log)
+            refusals = tuple(name for name in refused if name in mine)
+            tell(self._log, subscription.resumed, refusals)
 
     # -- what the server takes away -----------------------------------------
 

@@ -21,7 +21,7 @@ from twisted.logger import Logger
 from sockhost.interfaces import RedisConnectionError, RedisError, RedisProtocolError
 from sockhost.redis.connection import RedisConnection
 from sockhost.redis.mailbox import Mailbox, Overflow
-from sockhost.redis.routes import watch
+from sockhost.redis.routes import tell
 
 _LINE = re.compile(rb'(\d+\.\d+) \[(\d+) (.*?)\]((?: "(?:[^"\\]|\\.)*")+)\Z', re.DOTALL)
 _ARGUMENT = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.DOTALL)
@@ -162,7 +162,7 @@ class Monitor:
         if self._listener is None:
             self._mailbox.put(command)
         else:
-            watch(self._listener(command), self._log)
+            tell(self._log, self._listener, command)
 
     def _ended(self, reason: RedisError | None) -> None:
         self._mailbox.end(RedisConnectionError(str(reason or "closed")))

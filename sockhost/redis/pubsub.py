@@ -54,6 +54,13 @@ class Owner(Protocol):
 
 
 @define(eq=False)
+class _Attempt:
+    """An attempt to connect."""
+
+    work: Deferred[None] | None = None
+
+
+@define(eq=False)
 class OwnConnection:
     """
     Keeps a hub connected by connections of its own, while it has wishes.
@@ -65,7 +72,7 @@ class OwnConnection:
     _router: PushRouter
     _connection: RedisConnection | None = None
     _since: float = 0.0
-    _attempt: Deferred[None] | None = None
+    _attempt: _Attempt | None = None
 
     _log = Logger()
 
@@ -76,39 +83,45 @@ class OwnConnection:
         @param delay: seconds to wait before.
         """
         if self._connection is None and self._attempt is None and self._hub.wishes:
-            attempt = Deferred.fromCoroutine(self._connect(delay))
-            if not attempt.called:
-                self._attempt = attempt
-            attempt.addErrback(lambda why: why.trap(CancelledError))
+            attempt = self._attempt = _Attempt()
+            attempt.work = Deferred.fromCoroutine(self._connect(attempt, delay))
+            attempt.work.addErrback(lambda why: why.trap(CancelledError))
 
     def stop(self) -> None:
         """End the connection; L{want} makes another."""
         attempt, self._attempt = self._attempt, None
-        if attempt is not None:
-            attempt.cancel()
+        if attempt is not None and attempt.work is not None:
+            attempt.work.cancel()
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.abort()
 
-    async def _connect(self, delay: float) -> None:
+    async def _connect(self, attempt: _Attempt, delay: float) -> None:
         try:
-            while self._hub.wishes:
-                if delay:
-                    await deferLater(self._clock, delay)
-                await self._owner.when_connected()
-                try:
-                    connection = await self._owner.dedicated()
-                except RedisError as error:
-                    self._log.warn("no connection to subscribe: {error}", error=error)
-                    delay = RETRY
-                else:
-                    self._use(connection)
-                    return
+            connection = await self._get(delay)
         except RedisConnectionError:
             # The client is closed.  It says when it is connected again.
             return
         finally:
-            self._attempt = None
+            # Cancelling takes its time: meanwhile there may be another.
+            current = self._attempt is attempt
+            if current:
+                self._attempt = None
+        if current and self._hub.wishes:
+            self._use(connection)
+        else:
+            connection.abort()
+
+    async def _get(self, delay: float) -> RedisConnection:
+        while True:
+            if delay:
+                await deferLater(self._clock, delay)
+            await self._owner.when_connected()
+            try:
+                return await self._owner.dedicated()
+            except RedisError as error:
+                self._log.warn("no connection to subscribe: {error}", error=error)
+                delay = RETRY
 
     def _use(self, connection: RedisConnection) -> None:
         self._connection = connection

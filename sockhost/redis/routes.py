@@ -5,7 +5,7 @@ From the name of a channel or a pattern to those who listen to it.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from inspect import iscoroutine
 from typing import Any
 
@@ -23,6 +23,20 @@ def watch(result: object, log: Logger) -> None:
         result = Deferred.fromCoroutine(coroutine)
     if isinstance(result, Deferred):
         result.addErrback(lambda why: log.failure("a listener failed", why))
+
+
+def tell(log: Logger, listener: Callable[..., object], *args: Any) -> None:
+    """
+    Call a listener, who may be C{async} or return a Deferred.  What it raises
+    is logged, and goes no further.
+    """
+    try:
+        result = listener(*args)
+    except Exception:
+        log.failure("a listener failed")
+    else:
+        if result is not None:
+            watch(result, log)
 
 
 class Routes:
@@ -46,14 +60,10 @@ class Routes:
         sinks = self._sinks.get(push[1])
         if sinks is not None:
             channel, data = push[-2:]
-            for sink in tuple(sinks.values()):
-                try:
-                    result = sink(channel, data)
-                except Exception:
-                    self._log.failure("a listener failed")
-                else:
-                    if result is not None:
-                        watch(result, self._log)
+            for subscription, sink in tuple(sinks.items()):
+                # One of them may have ended another.
+                if subscription in sinks:
+                    tell(self._log, sink, channel, data)
 
     def add(self, name: bytes, subscription: Subscription) -> None:
         """Hand a subscription what comes by a name."""

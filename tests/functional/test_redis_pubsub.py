@@ -226,10 +226,11 @@ class SharedTests(_PubSubCase):
     async def test_killed_often(self) -> None:
         """However often the connection is cut, each message after it is heard."""
         client = await self.connect(wait=10.0)
-        one = await client.pubsub.subscribe("a", on_gap=self.heard.append)
+        gaps: list[Gap] = []
+        one = await client.pubsub.subscribe("a", on_gap=gaps.append)
         for number in range(1, 4):
             self.server.ask(b"CLIENT KILL TYPE pubsub\r\n")
-            await self.until(lambda now=number: len(self.heard) == now)
+            await self.until(lambda now=number: len(gaps) == now)
             await client.execute("PUBLISH", "a", str(number))
             message = await one.next()
             self.assertEqual(message.data, b"%d" % number)
