@@ -5,8 +5,16 @@ Framed Unix sockets: a handler on one side, clients on the other.
     - L{framing<sockhost.sockets.framing>}: the codec that cuts a stream into
       frames.
     - L{credentials<sockhost.sockets.credentials>}: who is at the other end.
+    - L{access<sockhost.sockets.access>}: rules about users and groups.
+    - L{door<sockhost.sockets.door>}: who may come in, and how many.
     - L{bound<sockhost.sockets.bound>}: a socket at a path, with its
       permissions, touching nothing that belongs to others.
+    - L{stale<sockhost.sockets.stale>}: what an ended listener left at a path.
+    - L{inherited<sockhost.sockets.inherited>}: sockets that systemd hands over.
+    - L{reach<sockhost.sockets.reach>}: the keys that say where a socket is and
+      who may use it.
+    - L{endpoint<sockhost.sockets.endpoint>}: all this for any program on
+      Twisted.
     - L{listener<sockhost.sockets.listener>}: accepts connections for any
       protocol factory.
     - L{outbox<sockhost.sockets.outbox>}: what is queued towards one client, and
@@ -21,7 +29,16 @@ Framed Unix sockets: a handler on one side, clients on the other.
       listener in one process.
     - L{settings<sockhost.sockets.settings>}: the keys of a socket unit.
     - L{unit<sockhost.sockets.unit>}: the C{socket} kind and its unit.
+    - L{passing<sockhost.sockets.passing>}: a transport that carries descriptors
+      and credentials.
+    - L{beside<sockhost.sockets.beside>}: those of one client.
+    - L{pushed<sockhost.sockets.pushed>}: connections by TLS.
+    - L{latency<sockhost.sockets.latency>}: how long a handler takes.
+    - L{trace<sockhost.sockets.trace>}: every frame, for Wireshark.
+    - L{roster<sockhost.sockets.roster>}: the clients, for those who run it.
+    - L{matching<sockhost.sockets.matching>}: which answer is whose.
     - L{client<sockhost.sockets.client>}: a client for Twisted programs.
+    - L{reconnecting<sockhost.sockets.reconnecting>}: one that stays connected.
     - L{blocking<sockhost.sockets.blocking>}: a client that loads nothing but
       the standard library.
 

@@ -86,5 +86,19 @@ def inherited_sockets() -> InheritedSockets:
     once, and are when this is called for the first time.
     """
     if not _claimed:
-        _claimed.append(InheritedSockets.claim(os.environ, os.getpid()))
+        # Twisted takes the variables away as soon as its endpoints are
+        # imported; the kernel still has them as they were.
+        given = {**_first_environment(), **os.environ}
+        for name in _VARIABLES:
+            os.environ.pop(name, None)
+        _claimed.append(InheritedSockets.claim(given, os.getpid()))
     return _claimed[0]
+
+
+def _first_environment(path: str = "/proc/self/environ") -> dict[str, str]:
+    try:
+        with open(path, "rb") as file:
+            entries = os.fsdecode(file.read()).split("\0")
+    except OSError:
+        return {}
+    return dict(entry.split("=", 1) for entry in entries if "=" in entry)

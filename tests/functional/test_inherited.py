@@ -7,6 +7,8 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import tempfile
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -16,6 +18,7 @@ from sockhost.sockets import inherited, reach
 from sockhost.sockets.inherited import InheritedSockets, inherited_sockets
 from sockhost.sockets.reach import Reach, open_socket
 from tests.functional.test_bound_sockets import can_connect
+from tests.functional.test_sockets import ROOT
 
 
 class ClaimTests(SynchronousTestCase):
@@ -89,6 +92,32 @@ class ClaimTests(SynchronousTestCase):
         self.patch(inherited, "_claimed", [])
         self.patch(os, "environ", {})
         self.assertIs(inherited_sockets(), inherited_sockets())
+
+    def test_taken_by_twisted(self) -> None:
+        """What Twisted has taken out of the environment is found all the same."""
+        program = (
+            "import os\n"
+            "import twisted.internet.endpoints\n"
+            "from sockhost.sockets.inherited import inherited_sockets\n"
+            "print(dict(inherited_sockets().descriptors))\n"
+            "print([name for name in os.environ if name.startswith('LISTEN')])\n"
+        )
+        activate = (
+            "import os, sys\n"
+            "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1',"
+            " LISTEN_FDNAMES='web')\n"
+            f"os.dup2({self.first}, 3)\n"
+            "os.execv(sys.executable, [sys.executable, '-c', sys.argv[1]])\n"
+        )
+        output = subprocess.run(
+            [sys.executable, "-c", activate, program],
+            pass_fds=[self.first],
+            check=True,
+            capture_output=True,
+            timeout=30,
+            cwd=ROOT,
+        ).stdout
+        self.assertEqual(output, b"{'web': (3,)}\n[]\n")
 
     def test_served(self) -> None:
         """A unit can listen on it again and again; the file is never removed."""
