@@ -41,7 +41,7 @@ class HostLocked(SockhostError):
     def __init__(self, path: str, owner: int | None) -> None:
         holder = "another process" if owner is None else f"process {owner}"
         super().__init__(
-            f"{path} is locked by {holder}: a host already runs on this run directory"
+            f"a host already runs here: {holder} holds {path}"
         )
         self.path = path
         self.owner = owner

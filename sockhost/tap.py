@@ -86,11 +86,17 @@ def _number(least: int, what: str) -> Callable[[str], int]:
 
 def _open_descriptor(text: str) -> int:
     number = _number(0, "the number of a descriptor")(text)
+    if not _is_open(number):
+        raise ValueError(f"descriptor {number} is not open")
+    return number
+
+
+def _is_open(number: int) -> bool:
     try:
         os.fstat(number)
     except OSError:
-        raise ValueError(f"descriptor {number} is not open") from None
-    return number
+        return False
+    return True
 
 
 class Options(UsageOptions):
@@ -197,7 +203,7 @@ class HostService(Service):
             _leave(ExitStatus.LOCKED, str(error))
         except OSError as error:
             parent.failed(str(error))
-            _leave(ExitStatus.STARTUP_FAILED, f"no lock: {error}")
+            _leave(ExitStatus.STARTUP_FAILED, f"cannot lock the run directory: {error}")
         self._reactor.callWhenRunning(self._live)
 
     def stopService(self) -> Deferred[None] | None:
@@ -251,6 +257,8 @@ def main(
 
     @raise SystemExit: always, with the exit status of the host.
     """
+    if startup_fd is not None and not _is_open(startup_fd):
+        _leave(ExitStatus.USAGE, f"--startup-fd: descriptor {startup_fd} is not open")
     start = Start(
         config=config,
         run_dir=run_dir,
@@ -258,7 +266,10 @@ def main(
         startup_fd=startup_fd,
         watch_pid=watch_pid,
     )
-    globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stdout)])
+    # What is refused is to be read as it is, and not as lines of a log.
+    globalLogBeginner.beginLoggingTo(
+        [textFileLogObserver(sys.stdout)], redirectStandardIO=False
+    )
     checked = _read_or_leave(start)
 
     async def live(reactor: Any) -> None:
@@ -268,7 +279,7 @@ def main(
         except HostLocked as error:
             _leave(ExitStatus.LOCKED, str(error))
         except OSError as error:
-            _leave(ExitStatus.STARTUP_FAILED, f"no lock: {error}")
+            _leave(ExitStatus.STARTUP_FAILED, f"cannot lock the run directory: {error}")
         # When it begins to run, the reactor takes signals for itself.
         running: Deferred[None] = Deferred()
         reactor.callWhenRunning(running.callback, None)

@@ -150,10 +150,9 @@ class ExceptionTests(SynchronousTestCase):
         """The refusal names the owner, as far as it is known."""
         self.assertEqual(
             str(HostLocked("/run/a.pid", 17)),
-            "/run/a.pid is locked by process 17: "
-            "a host already runs on this run directory",
+            "a host already runs here: process 17 holds /run/a.pid",
         )
-        self.assertIn("by another process:", str(HostLocked("/run/a.pid", None)))
+        self.assertIn(": another process holds", str(HostLocked("/run/a.pid", None)))
 
     def test_no_such_unit(self) -> None:
         """Who misspells a name sees those that there are."""

@@ -272,7 +272,9 @@ class HostServiceTests(TapCase):
         code, said = self.leaves(self.service.startService)
         self.assertEqual(code, ExitStatus.LOCKED)
         self.assertIn("process 17", said)
-        self.assertIn(b"1 /run/sockhost.pid is locked", os.read(reader, 100))
+        self.assertIn(
+            b"1 a host already runs here: process 17 holds", os.read(reader, 100)
+        )
         self.assertEqual(self.reactor.waiting, [])
 
     def test_cannot_lock(self) -> None:

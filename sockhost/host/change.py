@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from sockhost.config import Changes, Config, UnitConfig, changes
+from sockhost.config import Changes, Config, HostSettings, UnitConfig, changes
 from sockhost.host.units import Units
 from sockhost.interfaces import GoalChanged, SockhostError, UnitFailed
 from sockhost.status import State
@@ -145,3 +145,26 @@ def _same_unit(before: UnitConfig, after: UnitConfig) -> bool:
 def _may_reload(before: UnitConfig, after: UnitConfig) -> bool:
     # A unit knows its kind and the names that it may use from its making.
     return before.kind == after.kind and before.uses == after.uses
+
+
+def check_fixed(now: HostSettings, then: HostSettings) -> None:
+    """
+    Refuse changes that a host cannot make while it runs: units have these
+    paths by placeholders, and cannot move without the host.
+
+    @raise SockhostError: there is such a change.
+    """
+    for key in ("run_dir", "log_dir", "control"):
+        before, after = getattr(now, key), getattr(then, key)
+        if before != after:
+            raise SockhostError(
+                f"host.{key} is to change from {before} to {after}, for which the "
+                "host has to be restarted"
+            )
+
+
+def summary(found: Mapping[str, Sequence[str]]) -> str:
+    """Say in a line what a reconfiguration did."""
+    return "; ".join(
+        f"{word}: {', '.join(names)}" for word, names in found.items() if names
+    )

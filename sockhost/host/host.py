@@ -24,7 +24,7 @@ import sockhost
 from sockhost.config import Config
 from sockhost.control.server import ControlServer
 from sockhost.host.around import Surroundings
-from sockhost.host.change import Change
+from sockhost.host.change import Change, check_fixed, summary
 from sockhost.host.end import End, verdict
 from sockhost.host.exit import ExitStatus
 from sockhost.host.hooks import HostHooks
@@ -374,6 +374,7 @@ class Host:
             self._around.systemd.reloading()
         try:
             new = self._read_again()
+            check_fixed(self._config.host, new.host)
             found = await Change(self._units, self._config, new, asked_by).apply()
         except SockhostError as error:
             self.log.error("nothing is changed: {reason}", reason=str(error))
@@ -381,16 +382,14 @@ class Host:
         finally:
             if tells and self.phase is Phase.READY:
                 self._around.systemd.ready()
-        self._warn_of_fixed(new)
+        if new.host != self._config.host:
+            self.log.warn("[host] has changed: that takes effect at the next start")
         self._config = evolve(new, host=self._config.host)
+        self.log.info("reconfigured: {changes}", changes=summary(found))
         self.publish(Event(at=time.time(), event="reconfigured", fields=found))
         await self._hooks.reconfigure()
         self._run_unit_hooks("reconfigure")
         return found
-
-    def _warn_of_fixed(self, new: Config) -> None:
-        if new.host != self._config.host:
-            self.log.warn("[host] has changed: that takes effect at the next start")
 
     def _run_unit_hooks(self, hook: str) -> None:
         for name, unit in self._units.hooked(IHookedUnit):

@@ -41,8 +41,12 @@ class RunDirLock:
         @raise OSError: the file cannot be made.
         """
         Path(self.path).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        while not self._take():
-            pass
+        try:
+            while not self._take():
+                pass
+        except OSError as error:
+            # Not every one of them names the file.
+            raise OSError(error.errno, error.strerror, self.path) from error
 
     def _take(self) -> bool:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW

@@ -30,6 +30,7 @@ from sockhost.interfaces import (
     NoClients,
     NoSuchClient,
     NoSuchUnit,
+    SockhostError,
     UnitFailed,
 )
 from sockhost.keeper import Keeper
@@ -129,7 +130,7 @@ class Units:
         try:
             unit = self.make(config)
         except Exception as error:
-            self.log.failure("unit {unit} cannot be made", unit=config.name)
+            self._blame_maker(config.name, error)
             keeper = self._keep(config.name, config.kind, None, config.policy)
             keeper.describe(config)
             keeper.quarantine(f"cannot be made: {error}")
@@ -137,6 +138,12 @@ class Units:
         keeper = self._keep(config.name, config.kind, unit, config.policy)
         keeper.describe(config)
         return keeper
+
+    def _blame_maker(self, name: str, error: Exception) -> None:
+        if isinstance(error, SockhostError):
+            self.log.error("{unit} cannot be made: {e}", unit=name, e=str(error))
+        else:
+            self.log.failure("{unit} cannot be made", unit=name)
 
     def add_quarantined(self, quarantined: Quarantined) -> None:
         """Show a unit whose table is bad."""

@@ -169,14 +169,16 @@ class OutputLog:
 
     def _failed(self, error: OSError, lost: int) -> None:
         reason = error.strerror or str(error)
-        if not self.dropped and reason != self._reason:
+        is_news = not self.dropped and reason != self._reason
+        # Before it is told: the log that it is told in may be this one.
+        self._reason = reason
+        self.dropped += lost
+        if is_news:
             self._log.error(
                 "{path} cannot be written: {reason}; output is dropped",
                 path=self.path,
                 reason=reason,
             )
-        self._reason = reason
-        self.dropped += lost
 
 
 def tail(path: str, lines: int) -> bytes:

@@ -133,7 +133,7 @@ class ExitStatusTests(HostCase):
         before = sorted(os.listdir(self.run_dir))
         for status, output in await self.both():
             self.assertEqual(status, 73, output)
-            self.assertIn(f"locked by process {first.pid}", output)
+            self.assertIn(f"a host already runs here: process {first.pid} holds", output)
         self.assertEqual(sorted(os.listdir(self.run_dir)), before)
         self.assertEqual((await self.unit("sleeper"))["state"], "up")
 

@@ -259,13 +259,24 @@ class ReconfigureTests(RunningCase):
 
     def test_host_table(self) -> None:
         """A new C{[host]} table is for the next start, and a warning until then."""
-        new = evolve(self.first.host, name="other", run_dir="/elsewhere")
+        new = evolve(self.first.host, name="other", wait_for=("a",))
         self.bring(evolve(self.first, host=new))
         with capturedLogs() as logs:
             self.successResultOf(self.host.reconfigure("ann"))
         self.assertTrue(self.says(logs, "[host] has changed"))
         self.assertEqual(self.host.status().name, "sockhost")
-        self.assertEqual(self.host.run_dir, str(self.run_dir))
+        self.assertEqual(self.host.status().units[0].state, State.UP)
+
+    def test_other_run_dir(self) -> None:
+        """Units cannot be moved to another run directory without the host."""
+        new = evolve(self.first.host, run_dir="/elsewhere")
+        self.bring(evolve(self.first, host=new))
+        failure = self.failureResultOf(self.host.reconfigure("ann"), SockhostError)
+        self.assertEqual(
+            str(failure.value),
+            f"host.run_dir is to change from {self.run_dir} to /elsewhere, for "
+            "which the host has to be restarted",
+        )
 
     def test_under_way_at_the_end(self) -> None:
         """A change that a stop overtakes starts nothing any more."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
+from twisted.logger import LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from sockhost.processes.output import Follower, OutputLog, backup_path, tail
@@ -262,3 +263,29 @@ class FollowerTests(SynchronousTestCase):
         self.clock.advance(0.25)
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class OwnLogTests(SynchronousTestCase):
+    """A log of the events of this process, which has its own troubles told in it."""
+
+    def test_no_recursion(self) -> None:
+        """What is told of a log that cannot be written is not told again in it."""
+
+        def full(_fd: int, _data: memoryview) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        log = OutputLog(self.mktemp(), write=full)
+        told: list[str] = []
+
+        def observe(event: LogEvent) -> None:
+            told.append(str(event.get("log_format")))
+            log.write(b"an event\n")
+
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        log.write(b"first\n")
+        log.write(b"second\n")
+        self.assertEqual(
+            told, ["{path} cannot be written: {reason}; output is dropped"]
+        )
+        log.close()
