@@ -97,7 +97,7 @@ class RedisConnection(Protocol):
         self._line = Line()
         self._slots = self._line.slots
         self._unsent = self._line.unsent
-        self._inbox = Inbox(self._slots, on_push=on_push)
+        self._inbox = Inbox(self._line, on_push=on_push)
         self._outlet = Outlet(clock, self._line)
         self._close_call: IDelayedCall | None = None
         self._reason: RedisError | None = None
@@ -150,6 +150,15 @@ class RedisConnection(Protocol):
     @on_message.setter
     def on_message(self, listener: Callable[[Any], bool] | None) -> None:
         self._inbox.on_message = listener
+
+    def route_channels(
+        self, channels: dict[bytes, Callable[[bytes, Any], object]]
+    ) -> None:
+        """
+        Have what is published on a channel handed to what is here under its
+        name, with the channel and the data, instead of to C{on_push}.
+        """
+        self._inbox.channels = channels
 
     # -- commands -----------------------------------------------------------
 
@@ -250,7 +259,7 @@ class RedisConnection(Protocol):
         """Read again what the server sends."""
         if self._state is not _CLOSED:
             self._pulse.stop()
-            self._pulse.heard()
+            self._pulse.silent = False
             self._pulse.start()
             self._wire.resumeProducing()
 
@@ -270,8 +279,8 @@ class RedisConnection(Protocol):
         self._pulse.start()
 
     def dataReceived(self, data: bytes) -> None:
-        self._pulse.heard()
-        self._outlet.begin_turn()
+        self._pulse.silent = False
+        self._outlet.awaited = True
         wrong = self._inbox.take(self._reader.feed(data)) or self._reader.error
         if self._state is _CLOSED:
             return

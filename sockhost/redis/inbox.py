@@ -5,15 +5,16 @@ Which message of the server is for whom.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from attrs import define
+from attrs import define, field
 from twisted.logger import Logger
 
 from sockhost.interfaces import RedisError, RedisProtocolError, RedisReplyError
-from sockhost.redis.slots import Acked, Batch, Pending, Slot
+from sockhost.redis.line import Line
+from sockhost.redis.slots import Acked, Batch, Pending
+from sockhost.redis.telling import watch
 from sockhost.redis.values import Push
 
 
@@ -23,19 +24,21 @@ class Inbox:
     Hands messages to the slots of a queue, which it takes out, and pushes to
     their listener.  By type alone: where a message stands says nothing.
 
-    @ivar slots: what is owed, the oldest first.
     @ivar ended: C{True} once nothing may be handed out any more.
     @ivar on_push: is called with each push, or C{None}.
     @ivar on_message: is called with each other message first, or C{None}; where
         it returns C{True}, that message answers no slot.
+    @ivar channels: what takes the channel and the data of the messages that are
+        published on a channel, instead of C{on_push}.
     """
 
     _log = Logger()
 
-    slots: deque[Slot]
+    line: Line
     ended: bool = False
     on_push: Callable[[Push], object] | None = None
     on_message: Callable[[Any], bool] | None = None
+    channels: dict[bytes, Callable[[bytes, Any], object]] = field(factory=dict)
 
     def take(self, messages: list[Any]) -> RedisError | None:
         """
@@ -44,16 +47,21 @@ class Inbox:
         @return: C{None}, or a reason why the connection cannot go on: the
             message of a server that hangs up, or one that answers nothing.
         """
-        slots = self.slots
+        slots, unsent = self.line.slots, self.line.unsent
+        # Only what was sent can be answered.
+        careful = len(messages) > len(slots) - len(unsent)
         rest = iter(messages)
         for message in rest:
             if self.ended:
                 return None
             if type(message) is Push:
-                self.push(message)
+                if len(message) == 3 and message[0] == b"message":
+                    self._published(message)
+                else:
+                    self.push(message)
             elif self.on_message is not None and self._intercepted(message):
                 pass
-            elif not slots:
+            elif careful and len(slots) <= len(unsent):
                 return _unasked(message)
             elif type(slots[0]) is Pending:
                 slot = slots.popleft()
@@ -67,6 +75,19 @@ class Inbox:
                 self._special(message, rest)
         return None
 
+    def _published(self, message: Push) -> None:
+        # The shortest way for what comes most often, and answers no command.
+        try:
+            sink = self.channels.get(message[1])
+            if sink is not None:
+                result = sink(message[1], message[2])
+                if result is not None:
+                    watch(result, self._log)
+            elif self.on_push is not None:
+                self.on_push(message)
+        except Exception:
+            self._log.failure("a listener failed")
+
     def push(self, message: Push) -> None:
         """Take a message that answers no command."""
         if self.on_push is not None:
@@ -74,21 +95,21 @@ class Inbox:
                 self.on_push(message)
             except Exception:
                 self._log.failure("a listener for pushes failed")
-        slot = self.slots[0] if self.slots else None
+        slot = self.line.slots[0] if self.line.slots else None
         if isinstance(slot, Acked) and slot.acknowledged(message):
-            self.slots.popleft()
+            self.line.slots.popleft()
             slot.settle(message)
 
     def _special(self, message: Any, rest: Iterator[Any]) -> None:
-        slot = self.slots[0]
+        slot = self.line.slots[0]
         if isinstance(slot, Batch):
             # Where each message is looked at first, one at a time.
             more = rest if self.on_message is None else iter(())
             if slot.take(message, more, self.push):
-                self.slots.popleft()
+                self.line.slots.popleft()
                 slot.settle(slot.replies)
         else:
-            self.slots.popleft()
+            self.line.slots.popleft()
             slot.settle(message)
 
     def _intercepted(self, message: Any) -> bool:

@@ -29,7 +29,7 @@ class Outlet:
     slowly than we write.
 
     @ivar awaited: C{True} if it is certain to look again, so that it need not
-        be told of new bytes.
+        be told of new bytes.  Set it to gather them until L{end_turn}.
     """
 
     _clock: IReactorTime
@@ -77,12 +77,8 @@ class Outlet:
         else:
             self._wait()
 
-    def begin_turn(self) -> None:
-        """Wait for L{end_turn}."""
-        self.awaited = True
-
     def end_turn(self) -> None:
-        """Send what has gathered."""
+        """Send what has gathered since C{awaited} was set."""
         self.awaited = self._call is not None
         if self._line.unsent:
             self.flush()

@@ -25,6 +25,8 @@ class Pulse:
 
     @ivar held: C{True} while the other side is busy and would not answer: then
         there are no pings, and silence says nothing.
+    @ivar silent: C{True} if nothing was heard since the last ping: to be set to
+        C{False} with whatever is received.
     @ivar latency: seconds that the last answered ping took, or C{None}.
     """
 
@@ -34,7 +36,7 @@ class Pulse:
     _stalled: Callable[[], object]
     held: bool = False
     latency: float | None = None
-    _silent: bool = False
+    silent: bool = False
     _call: IDelayedCall | None = None
 
     def start(self) -> None:
@@ -48,20 +50,16 @@ class Pulse:
         if call is not None and call.active():
             call.cancel()
 
-    def heard(self) -> None:
-        """Take note that something was received."""
-        self._silent = False
-
     def _beat(self) -> None:
         self._call = None
         if self.held:
-            self._silent = False
+            self.silent = False
             self.start()
             return
-        if self._silent:
+        if self.silent:
             self._stalled()
             return
-        self._silent = True
+        self.silent = True
         self.start()
         sent = self._clock.seconds()
         self._ping().addCallbacks(self._answered, self._lost, callbackArgs=(sent,))

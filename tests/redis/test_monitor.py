@@ -107,6 +107,7 @@ class StateTests(SynchronousTestCase):
         before = self.connection.execute("GET", "a")
         started = start_monitoring(self.connection, self.lines.append)
         after = self.connection.execute("PING")
+        self.clock.advance(0)
         line = b"+" + LINE + b"\r\n"
         self.wire.send(b"$1\r\nx\r\n+OK\r\n" + line + b"+PONG\r\n" + line + line)
         self.assertEqual(self.successResultOf(before), b"x")

@@ -83,6 +83,7 @@ class ArraysTests(SynchronousTestCase):
         """Arrays of another length or kind, and plain replies, are replies."""
         expected: list[Any] = [[], [b"message"], [1, 2, 3], b"message", None]
         replies = [self.connection.execute("PING") for _ in expected]
+        self.clock.advance(0)
         self.wire.send(b"*0\r\n*1\r\n$7\r\nmessage\r\n*3\r\n:1\r\n:2\r\n:3\r\n")
         self.wire.send(b"+message\r\n$-1\r\n")
         self.assertEqual([self.successResultOf(each) for each in replies], expected)
