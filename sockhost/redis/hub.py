@@ -42,8 +42,9 @@ from sockhost.redis.acks import send_names, send_separable
 from sockhost.redis.connection import RedisConnection
 from sockhost.redis.push import PushRouter
 from sockhost.redis.resp import Push
-from sockhost.redis.routes import Routes, tell, watch
+from sockhost.redis.routes import Routes
 from sockhost.redis.subscription import Mode, Subscription, gather
+from sockhost.redis.telling import tell, watch
 
 
 @define(eq=False)
@@ -102,6 +103,7 @@ class SubscriptionHub:
 
     def __attrs_post_init__(self) -> None:
         self._routes = {mode: Routes(mode) for mode in Mode}
+        self._routes[Mode.CHANNEL].by_name = self._router.channels
         for mode, routes in self._routes.items():
             self._router.handle(mode.value.kind.encode(), routes.take)
         self._router.handle(Mode.SHARD.value.unsubscribe, self._taken_away)

@@ -54,7 +54,7 @@ class ListeningClient:
         self.attached.append(self._listen)
 
     def _listen(self, connection: RedisConnection) -> None:
-        connection.on_push = self._pushes.take
+        self._pushes.attach(connection)
 
     def _end_listening(self, reason: BaseException) -> None:
         if self._pubsub is not None:

@@ -21,7 +21,7 @@ from twisted.logger import Logger
 from sockhost.interfaces import RedisConnectionError, RedisError, RedisProtocolError
 from sockhost.redis.connection import RedisConnection
 from sockhost.redis.mailbox import Mailbox, Overflow
-from sockhost.redis.routes import tell
+from sockhost.redis.telling import tell
 
 _LINE = re.compile(rb'(\d+\.\d+) \[(\d+) (.*?)\]((?: "(?:[^"\\]|\\.)*")+)\Z', re.DOTALL)
 _ARGUMENT = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.DOTALL)

@@ -126,7 +126,7 @@ class OwnConnection:
     def _use(self, connection: RedisConnection) -> None:
         self._connection = connection
         self._since = self._clock.seconds()
-        connection.on_push = self._router.take
+        self._router.attach(connection)
         if connection.protocol < 3:
             pushes_in_arrays(connection)
         self._hub.attach(connection)

@@ -40,11 +40,19 @@ class PushRouter:
 
     @ivar on_push: is called with each push of a kind that nobody handles; the
         first element is the kind.  C{None} drops them.
+    @ivar channels: what takes the channel and the data of the messages of a
+        channel: for L{RedisConnection.route_channels}.
     """
 
     def __init__(self) -> None:
         self._handlers: dict[bytes, PushHandler] = {}
         self.on_push: PushHandler | None = None
+        self.channels: dict[bytes, Callable[[bytes, Any], object]] = {}
+
+    def attach(self, connection: RedisConnection) -> None:
+        """Take the pushes of a connection."""
+        connection.on_push = self.take
+        connection.route_channels(self.channels)
 
     def handle(self, kind: bytes, handler: PushHandler) -> None:
         """

@@ -5,82 +5,75 @@ From the name of a channel or a pattern to those who listen to it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
-from inspect import iscoroutine
+from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from attrs import define, field
 from twisted.logger import Logger
 
 from sockhost.redis.resp import Push
 from sockhost.redis.subscription import Listener, Mode, Subscription
+from sockhost.redis.telling import tell
 
 
-def watch(result: object, log: Logger) -> None:
-    """See to it that a failure of what a listener has returned is told."""
-    if iscoroutine(result):
-        coroutine: Coroutine[Deferred[Any], Any, Any] = result
-        result = Deferred.fromCoroutine(coroutine)
-    if isinstance(result, Deferred):
-        result.addErrback(lambda why: log.failure("a listener failed", why))
-
-
-def tell(log: Logger, listener: Callable[..., object], *args: Any) -> None:
-    """
-    Call a listener, who may be C{async} or return a Deferred.  What it raises
-    is logged, and goes no further.
-    """
-    try:
-        result = listener(*args)
-    except Exception:
-        log.failure("a listener failed")
-    else:
-        if result is not None:
-            watch(result, log)
-
-
+@define(eq=False)
 class Routes:
     """
     Hands each message of one kind to those who listen.  What one of them
     raises is logged, and the others are called all the same.
+
+    @ivar mode: which kind.
+    @ivar by_name: for each name, what takes the channel and the data.
     """
+
+    mode: Mode
+    by_name: dict[bytes, Listener] = field(factory=dict)
+    _sinks: dict[bytes, dict[Subscription, Listener]] = field(factory=dict)
 
     _log = Logger()
 
-    def __init__(self, mode: Mode) -> None:
-        self._mode = mode
-        # A pattern's message carries the pattern in front of the channel.
-        self._length = 4 if mode is Mode.PATTERN else 3
-        self._sinks: dict[bytes, dict[Subscription, Listener]] = {}
-
     def take(self, push: Push) -> None:
         """Hand a message on."""
-        if len(push) != self._length:
-            return
-        sinks = self._sinks.get(push[1])
-        if sinks is not None:
-            channel, data = push[-2:]
-            for subscription, sink in tuple(sinks.items()):
-                # One of them may have ended another.
-                if subscription in sinks:
-                    tell(self._log, sink, channel, data)
+        # A pattern's message carries the pattern in front of the channel.
+        if len(push) == (4 if self.mode is Mode.PATTERN else 3):
+            sink = self.by_name.get(push[1])
+            if sink is not None:
+                tell(self._log, sink, *push[-2:])
+
+    def _take_for_all(self, name: bytes, channel: bytes, data: Any) -> None:
+        sinks = self._sinks.get(name, {})
+        for subscription, sink in tuple(sinks.items()):
+            # One of them may have ended another.
+            if subscription in sinks:
+                tell(self._log, sink, channel, data)
 
     def add(self, name: bytes, subscription: Subscription) -> None:
         """Hand a subscription what comes by a name."""
         sinks = self._sinks.setdefault(name, {})
         if subscription not in sinks:
-            sinks[subscription] = subscription.sink(self._mode, name)
+            sinks[subscription] = subscription.sink(self.mode, name)
+            self._update(name, sinks)
 
     def remove(self, name: bytes, subscription: Subscription) -> None:
         """Hand a subscription nothing more of a name."""
         sinks = self._sinks.get(name)
-        if sinks is not None:
-            sinks.pop(subscription, None)
-            if not sinks:
-                del self._sinks[name]
+        if sinks is not None and sinks.pop(subscription, None) is not None:
+            self._update(name, sinks)
+
+    def _update(self, name: bytes, sinks: dict[Subscription, Listener]) -> None:
+        if len(sinks) > 1:
+            self.by_name[name] = partial(self._take_for_all, name)
+        elif sinks:
+            [self.by_name[name]] = sinks.values()
+        else:
+            del self.by_name[name], self._sinks[name]
 
     def clear(self) -> None:
         """Hand out nothing more."""
+        self.by_name.clear()
+        for sinks in self._sinks.values():
+            sinks.clear()
         self._sinks.clear()
 
     def has(self, name: bytes, subscription: Subscription) -> bool:
