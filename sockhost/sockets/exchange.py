@@ -177,6 +177,9 @@ class Exchange(ABC):
                 self._hand_over_batches(self._backlog, self.server.received_batch)
             elif self.server.received is not None:
                 self._hand_over_frames(self._backlog, self.server.received)
+            else:
+                # A handler that takes none: they are read and forgotten.
+                self._drop_backlog()
         finally:
             self.carrier.release()
         if self._backlog is not None and not self._backlog:
