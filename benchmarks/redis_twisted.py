@@ -46,9 +46,7 @@ async def concurrent(run: Run, get: Callable[[str], Deferred[Any]]) -> None:
 
     await gatherResults([get(KEY) for _ in range(OUTSTANDING)])
     run.begin()
-    await gatherResults(
-        [Deferred.fromCoroutine(worker()) for _ in range(OUTSTANDING)]
-    )
+    await gatherResults([Deferred.fromCoroutine(worker()) for _ in range(OUTSTANDING)])
     run.end()
 
 
@@ -110,28 +108,24 @@ async def _sockhost_pipeline(run: Run, client: Any) -> None:
 
 
 async def _sockhost_pubsub(run: Run, client: Any) -> None:
-    from sockhost.redis.resp import encode_command
-
-    connection = await client.dedicated()
+    publisher = await client.dedicated()
     done: Deferred[None] = Deferred()
     left = run.count
 
-    def pushed(push: Any) -> None:
+    def heard(_channel: bytes, _data: bytes) -> None:
         nonlocal left
-        if push[0] == b"message":
-            left -= 1
-            if not left:
-                run.end()
-                done.callback(None)
+        left -= 1
+        if not left:
+            run.end()
+            done.callback(None)
 
-    connection.on_push = pushed
-    subscribe = encode_command(("SUBSCRIBE", CHANNEL))
-    await connection.send_acked(subscribe, lambda push: push[0] == b"subscribe")
+    subscription = await client.pubsub.subscribe(CHANNEL, listener=heard)
     run.begin()
-    burst = client.execute("EVAL", BURST, 0, run.count, VALUE)
+    burst = publisher.execute("EVAL", BURST, 0, run.count, VALUE)
     await done
     await burst
-    connection.abort()
+    await subscription.close()
+    publisher.abort()
 
 
 async def sockhost_gc(run: Run, reactor: Any) -> None:
