@@ -90,16 +90,16 @@ class Lease:
 
     name: str
     fence: int
-    _token: str
-    _redis: _Executes
-    _clock: IReactorTime
-    _ttl: float
+    _token: str = field(repr=False)
+    _redis: _Executes = field(repr=False)
+    _clock: IReactorTime = field(repr=False)
+    _ttl: float = field(repr=False)
     held: bool = True
-    _lost: list[Deferred[None]] = field(factory=list)
-    _reason: LockLost | None = None
-    _renewing: IDelayedCall | None = None
-    _ending: IDelayedCall | None = None
-    _sent: Deferred[Any] | None = None
+    _lost: list[Deferred[None]] = field(factory=list, repr=False)
+    _reason: LockLost | None = field(default=None, repr=False)
+    _renewing: IDelayedCall | None = field(default=None, repr=False)
+    _ending: IDelayedCall | None = field(default=None, repr=False)
+    _sent: Deferred[Any] | None = field(default=None, repr=False)
 
     _log = Logger()
 
@@ -223,13 +223,13 @@ class Lock:
     @ivar wait: seconds that it is waited for, C{None} for ever.
     """
 
-    _redis: _Executes
-    _clock: IReactorTime
+    _redis: _Executes = field(repr=False)
+    _clock: IReactorTime = field(repr=False)
     name: str
     ttl: float = 10.0
     wait: float | None = None
-    _jitter: Callable[[], float] = random.random
-    _leases: list[Lease] = field(factory=list)
+    _jitter: Callable[[], float] = field(default=random.random, repr=False)
+    _leases: list[Lease] = field(factory=list, repr=False)
 
     def acquire(self) -> Deferred[Lease]:
         """

@@ -1,0 +1,216 @@
+# -*- test-case-name: tests.testing.test_redis -*-
+"""
+A client of the server in memory that is answered at once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, succeed
+from zope.interface import implementer
+
+from sockhost.interfaces import (
+    IRedis,
+    MaybeExecuted,
+    RedisConnectionError,
+    RedisError,
+    RedisReplyError,
+)
+from sockhost.redis.names import Place, command_name, place_of
+from sockhost.redis.resp import Argument, RespReader, encode_command
+from sockhost.redis.working import WorkingClient
+from sockhost.testing.redis.replies import encode_reply
+from sockhost.testing.redis.server import MemoryRedis
+
+
+def _decoded(reply: Any) -> Any:
+    # Through the codec, so that it is what the real client would give.
+    (value,) = RespReader().feed(encode_reply(reply))
+    return value
+
+
+class MemoryConnection:
+    """
+    A connection of one's own to the server in memory.
+
+    @ivar open: C{True} until it ends.
+    """
+
+    def __init__(self, server: MemoryRedis) -> None:
+        self._server = server
+        self._pending: dict[Deferred[Any], None] = {}
+        self._session = server.open(lambda push: None, self._lost)
+        self._session.protocol = 3
+        self._session.user = True
+        self.open = True
+
+    @property
+    def outstanding(self) -> int:
+        """How many commands have no reply."""
+        return len(self._pending)
+
+    def execute(self, *args: Argument, **options: Any) -> Deferred[Any]:
+        """Execute a command."""
+        try:
+            data = encode_command(args)
+        except (TypeError, ValueError):
+            return fail()
+        (words,) = RespReader().feed(data)
+        return self._take(words)
+
+    def send_many(
+        self, count: int, data: bytes, timeout: float | None = None
+    ) -> Deferred[list[Any]]:
+        """Execute encoded commands, one after the other."""
+        replies: list[Any] = []
+        done: Deferred[list[Any]] = Deferred(lambda each: None)
+        self._pending[done] = None
+
+        def answered(reply: Any) -> None:
+            replies.append(_decoded(reply))
+            if len(replies) == count:
+                self._fire(done, replies)
+
+        for words in RespReader().feed(data):
+            self._session.take(words, answered)
+        return done
+
+    def _take(self, words: list[bytes]) -> Deferred[Any]:
+        if not self.open:
+            return fail(RedisConnectionError("not connected: closed"))
+        sent: Deferred[Any] = Deferred(lambda each: None)
+        self._pending[sent] = None
+        self._session.take(words, lambda reply: self._fire(sent, _decoded(reply)))
+        return sent
+
+    def _fire(self, sent: Deferred[Any], value: Any) -> None:
+        if self._server.loses(self._session) or sent not in self._pending:
+            return
+        del self._pending[sent]
+        if sent.called:
+            # Cancelled.
+            return
+        if isinstance(value, RedisReplyError):
+            sent.errback(value)
+        else:
+            sent.callback(value)
+
+    def abort(self) -> None:
+        """End it."""
+        self._server.close(self._session)
+        self._lost()
+
+    def _lost(self) -> None:
+        self.open = False
+        pending, self._pending = self._pending, {}
+        for each in pending:
+            if not each.called:
+                each.errback(MaybeExecuted("the reply was lost: cut"))
+
+
+@implementer(IRedis)
+class MemoryClient(WorkingClient):
+    """
+    Answers at once, and has all that the real client has for the work with data.
+    While the server is suspended, its commands wait.  When the server cuts it
+    off, it is not connected until L{connect}; what it is given then fails.
+    """
+
+    def __init__(self, server: MemoryRedis) -> None:
+        self._server = server
+        self._clock = server.clock
+        self._connection = MemoryConnection(server)
+        self._lent: set[MemoryConnection] = set()
+        self._closed = False
+        self._connected: list[Deferred[None]] = []
+
+    @property
+    def connected(self) -> bool:
+        """C{True} until it is cut off."""
+        return self._connection.open and not self._closed
+
+    def connect(self) -> None:
+        """Connect again after a cut."""
+        if self.connected or self._closed:
+            return
+        self._connection = MemoryConnection(self._server)
+        connected, self._connected = self._connected, []
+        for each in connected:
+            each.callback(None)
+
+    def execute(self, *args: Argument, **options: Any) -> Deferred[Any]:
+        """See L{IRedis.execute<sockhost.interfaces.IRedis.execute>}."""
+        if self._closed:
+            return fail(self._closed_error())
+        if not args:
+            return fail(ValueError("a command needs at least its name"))
+        place = place_of(args)
+        if place is Place.NOWHERE:
+            name = command_name(args)
+            return fail(
+                RedisError(f"{name} is not possible on a connection that is shared")
+            )
+        if place is Place.ALONE and self.connected:
+            return self._alone(args)
+        return self._connection.execute(*args)
+
+    def _alone(self, args: tuple[Argument, ...]) -> Deferred[Any]:
+        connection = MemoryConnection(self._server)
+        self._lent.add(connection)
+        sent = connection.execute(*args)
+
+        def done(result: Any) -> Any:
+            self.release(connection)
+            connection.abort()
+            return result
+
+        return sent.addBoth(done)
+
+    def send_many(
+        self, count: int, data: bytes, timeout: float | None = None
+    ) -> Deferred[list[Any]]:
+        """Execute encoded commands."""
+        if not self.connected:
+            return fail(RedisConnectionError("not connected"))
+        return self._connection.send_many(count, data, timeout)
+
+    def dedicated(self) -> Deferred[Any]:
+        """Get a connection to oneself."""
+        if not self.connected:
+            return fail(RedisConnectionError("not connected"))
+        connection = MemoryConnection(self._server)
+        self._lent.add(connection)
+        return succeed(connection)
+
+    def release(self, connection: Any) -> None:
+        """Give it back, which ends it."""
+        self._lent.discard(connection)
+        connection.abort()
+
+    def when_connected(self) -> Deferred[None]:
+        """
+        See L{IRedis.when_connected<sockhost.interfaces.IRedis.when_connected>}.
+        """
+        if self._closed:
+            return fail(self._closed_error())
+        if self.connected:
+            return succeed(None)
+        waiting: Deferred[None] = Deferred(self._connected.remove)
+        self._connected.append(waiting)
+        return waiting
+
+    def close(self, timeout: float = 5.0) -> Deferred[None]:
+        """
+        Close.  All that can be answered has been, so nothing is waited for.
+        """
+        self._closed = True
+        for connection in [self._connection, *self._lent]:
+            connection.abort()
+        connected, self._connected = self._connected, []
+        for each in connected:
+            each.errback(self._closed_error())
+        return succeed(None)
+
+    def _closed_error(self) -> RedisConnectionError:
+        return RedisConnectionError("the client is closed")
