@@ -125,12 +125,12 @@ class Dedicated:
         try:
             connection = await making
         except BaseException:
+            del self._making[making]
             self._next()
             if self._closed:
                 raise _closed() from None
             raise
-        finally:
-            self._making.pop(making, None)
+        del self._making[making]
         if self._closed:
             connection.abort()
             await connection.when_disconnected()

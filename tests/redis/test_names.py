@@ -1,0 +1,46 @@
+"""
+Tests for L{sockhost.redis.names}.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from sockhost.redis import names
+from sockhost.redis.names import ORDINARY, Place, command_name, place_of
+
+
+class PlaceTests(SynchronousTestCase):
+    """Where commands may be sent."""
+
+    def test_shared(self) -> None:
+        """Most go to the shared connection, however they are written."""
+        for name in ("GET", b"get", "GeT", "CONFIG", "PUBLISH"):
+            self.assertIs(place_of([name, "a"]), Place.SHARED)
+            self.assertIs(place_of([name, "a"]), Place.SHARED)
+
+    def test_odd_names(self) -> None:
+        """What is no name of a command is for the server to refuse."""
+        for name in (bytearray(b"x"), b"\xff", 1, 1.5, ""):
+            self.assertIs(place_of([name]), Place.SHARED)  # type: ignore[list-item]
+
+    def test_odd_ways_to_write(self) -> None:
+        """Those that are special are known in any type that can be sent."""
+        for name in ("blpop", b"BLPOP", bytearray(b"BlPop"), memoryview(b"BLPOP")):
+            place = place_of([name, "a", 0])  # type: ignore[list-item]
+            self.assertIs(place, Place.ALONE)
+
+    def test_part(self) -> None:
+        """Where it is the second word that counts, that is looked at."""
+        self.assertIs(place_of(["CLIENT", "reply", "OFF"]), Place.NOWHERE)
+        self.assertIs(place_of(["client", "ID"]), Place.SHARED)
+        self.assertIs(place_of(["CLIENT"]), Place.SHARED)
+        self.assertEqual(command_name(["client", b"Tracking"]), "CLIENT TRACKING")
+
+    def test_memory(self) -> None:
+        """Names are remembered, but not without end and not without measure."""
+        place_of(["Q" * 1000])
+        self.assertNotIn("Q" * 1000, ORDINARY)
+        self.patch(names, "_REMEMBERED", len(ORDINARY))
+        place_of(["NAMELESS"])
+        self.assertNotIn("NAMELESS", ORDINARY)
