@@ -23,6 +23,7 @@ from sockhost.host import ExitStatus, Host
 from sockhost.host.around import Surroundings
 from sockhost.host.exit import leave_with
 from sockhost.host.notify import DaemonPipe, StartupFd, SystemdNotifier
+from sockhost.host.rehearsal import rehearse
 from sockhost.host.signals import Signals
 from sockhost.interfaces import ConfigError, HostLocked
 from sockhost.plugins import kinds
@@ -52,11 +53,22 @@ class Start:
 
         @raise ConfigError: it cannot be used.
         """
-        return load(self.config, kinds(), strict=self.strict, run_dir=self.run_dir)
+        return self._load(self.strict)
 
     def read_again(self) -> Config:
         """Read it for a host that runs: whole, or not at all."""
-        return load(self.config, kinds(), strict=True, run_dir=self.run_dir)
+        return self._load(strict=True)
+
+    def _load(self, strict: bool) -> Config:
+        from twisted.internet import reactor
+
+        found = kinds()
+        config = load(self.config, found, strict=strict, run_dir=self.run_dir)
+        if strict or config.host.strict:
+            problems = rehearse(config, found, reactor)
+            if problems:
+                raise ConfigError(problems)
+        return config
 
     def make_host(self, reactor: Any, config: Config, parent: DaemonPipe) -> Host:
         """Make the host.  Takes C{NOTIFY_SOCKET} out of the environment."""

@@ -21,13 +21,13 @@ from sockhost.cli.reach import run_dir_given, run_dir_option
 @run_dir_option
 def check(file: str, run_dir: str | None) -> None:
     """Check the configuration in FILE and print all that is wrong with it."""
-    from sockhost.config import load
     from sockhost.interfaces import ConfigError
-    from sockhost.plugins import kinds
+    from sockhost.tap import Start
 
+    start = Start(config=file, run_dir=run_dir_given(run_dir), strict=True)
     try:
         with _errors_shown():
-            config = load(file, kinds(), strict=True, run_dir=run_dir_given(run_dir))
+            config = start.read()
     except ConfigError as error:
         for problem in error.problems:
             click.echo(str(problem), err=True)

@@ -37,6 +37,7 @@ class StartOrder:
     keepers: Mapping[str, Keeper]
     configs: Mapping[str, UnitConfig]
     _waiting: set[str] = field(factory=set, init=False)
+    _parked: set[str] = field(factory=set, init=False)
     _advancing: bool = field(default=False, init=False)
     log = Logger()
 
@@ -50,6 +51,19 @@ class StartOrder:
     def forget(self, name: str) -> None:
         """Do not start this any more."""
         self._waiting.discard(name)
+        self._parked.discard(name)
+
+    def hold_back(self, name: str) -> None:
+        """
+        Have a unit that was lost wait for what it requires, if that is not
+        there, instead of trying in vain.
+        """
+        if self.keepers[name].state is State.BACKOFF:
+            missing = self._missing(name)
+            if missing is not None:
+                self._waiting.add(name)
+                self._parked.add(name)
+                self.keepers[name].park(missing)
 
     def waits(self, name: str) -> bool:
         """Say whether this is wanted and was not started yet."""
@@ -104,20 +118,30 @@ class StartOrder:
         return started
 
     def _start(self, name: str) -> None:
+        if name in self._parked:
+            self._parked.discard(name)
+            self.keepers[name].resume()
+            return
         # The keeper has logged what went wrong, and its status shows it.
         self.keepers[name].start().addErrback(
             lambda failure: failure.trap(UnitFailed, GoalChanged)
         )
 
     def _blocker(self, name: str) -> str | None:
+        missing = self._missing(name)
+        if missing is not None:
+            return missing
+        for other in self._follows(name):
+            if not self.decided(other):
+                return f"waits for {other}"
+        return None
+
+    def _missing(self, name: str) -> str | None:
         obstacle = self._obstacle(name)
         if obstacle is not None:
             return obstacle
         for other in self._requires(name):
             if self.keepers[other].state not in _THERE:
-                return f"waits for {other}"
-        for other in self._follows(name):
-            if not self.decided(other):
                 return f"waits for {other}"
         return None
 

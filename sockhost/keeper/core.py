@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from attrs import define, field
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
 from sockhost.interfaces import (
@@ -109,6 +109,12 @@ class Inputs(Protocol):
     def quarantine(self) -> None:
         """There is no unit, as its configuration is bad."""
 
+    def park(self) -> None:
+        """The next try is to wait until L{resume}."""
+
+    def resume(self) -> None:
+        """The next try may be made now."""
+
     def _ready(self, attempt: Attempt) -> None:
         """The unit is ready."""
 
@@ -142,6 +148,7 @@ class Core:
     @ivar successor: the unit that takes the place of C{unit} as soon as that
         does not run.
     @ivar asked_by: who wants the stop that is under way.
+    @ivar told: the loss that was told in the log since the unit was up.
     """
 
     name: str
@@ -155,6 +162,8 @@ class Core:
     since: float = field(init=False)
     reason: str | None = None
     quarantine_reason: str = ""
+    park_reason: str = ""
+    told: str | None = None
     successor: IUnit | None = None
     restarts: int = 0
     next_try: float | None = None
@@ -322,7 +331,11 @@ def judge(machine: Inputs, core: Core, failure: Failure, up_for: float | None) -
     core.record(loss, None)
     verdict = core.history.judge(core.clock.seconds(), loss, up_for)
     if isinstance(verdict, Retry):
-        core.log.warn(
+        # The same news at every try would bury all others.
+        level = LogLevel.debug if describe(loss) == core.told else LogLevel.warn
+        core.told = describe(loss)
+        core.log.emit(
+            level,
             "{unit} is not up: {reason}; next try in {delay:.1f} s",
             unit=core.name,
             reason=describe(loss),

@@ -183,6 +183,24 @@ class Keeper:
             self._core.goal = Goal.UP
             self._core.enter(State.DOWN, reason)
 
+    def park(self, reason: str) -> None:
+        """
+        Make a keeper that waits for its next try wait for L{resume} instead,
+        because something else has to be there first.  Those who wait for the
+        unit go on waiting.  In any other state this changes nothing.
+
+        @param reason: what is waited for.
+        """
+        self._core.park_reason = reason
+        self._post(lambda: self._if(State.BACKOFF, self._machine.park))
+
+    def resume(self) -> None:
+        """
+        Make the next try of a unit that was parked.  What went wrong before
+        still counts.  In any other state than C{down} this changes nothing.
+        """
+        self._post(lambda: self._if(State.DOWN, self._machine.resume))
+
     def quarantine(self, reason: str) -> None:
         """
         Mark a keeper without a unit as having a bad configuration.
@@ -273,6 +291,10 @@ class Keeper:
 
         self._post(turn)
         return waiting
+
+    def _if(self, state: State, action: Callable[[], None]) -> None:
+        if self.state is state:
+            action()
 
     def _asked(self, asked_by: str | None, action: Callable[[], None]) -> None:
         self._core.asked_by = asked_by

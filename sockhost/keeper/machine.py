@@ -101,6 +101,12 @@ def try_again(machine: Inputs, core: Core, call: IDelayedCall) -> None:
     core.restarts += 1
 
 
+@down.upon(Inputs.resume).to(starting)
+def resume(machine: Inputs, core: Core) -> None:
+    """What the next try had to wait for is there."""
+    core.restarts += 1
+
+
 starting.upon(Inputs.start).loop().returns(None)
 restarting.upon(Inputs.start).loop().returns(None)
 
@@ -193,6 +199,13 @@ def stop_waiting(machine: Inputs, core: Core, call: IDelayedCall) -> None:
     core.when_down.fire()
 
 
+@backoff.upon(Inputs.park).to(down)
+def park(machine: Inputs, core: Core, call: IDelayedCall) -> None:
+    """The goal stays as it is, and so do those who wait for it."""
+    call.cancel()
+    core.enter(State.DOWN, core.park_reason)
+
+
 @starting.upon(Inputs.stop).to(stopping)
 @up.upon(Inputs.stop).to(stopping)
 def stop(machine: Inputs, core: Core, attempt: Attempt) -> None:
@@ -229,6 +242,9 @@ def already_stopping(machine: Inputs, core: Core) -> None:
 @starting.upon(Inputs._ready).to(up)
 def come_up(machine: Inputs, core: Core, old: Attempt, attempt: Attempt) -> None:
     """It does what others rely on it for."""
+    if core.told is not None:
+        core.log.info("{unit} is up again", unit=core.name)
+        core.told = None
     core.enter(State.UP)
     core.when_up.fire()
 

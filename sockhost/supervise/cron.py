@@ -29,6 +29,7 @@ from sockhost.interfaces import (
     UnitLost,
 )
 from sockhost.processes.leftovers import Leftovers
+from sockhost.processes.privileges import find_credentials
 from sockhost.processes.spawner import Spawner
 from sockhost.status import Event
 from sockhost.supervise.execution import Execution
@@ -282,7 +283,12 @@ class CronKind:
     wall: Callable[[], float] = field(default=time.time)
 
     def make(self, name: str, config: CronConfig, host: IUnitHost) -> CronUnit:
-        """Make a unit."""
+        """
+        Make a unit.
+
+        @raise LookupError: there is no such user or group.
+        """
+        find_credentials(config.user, config.group)
         launcher = Launcher(
             name=name,
             host=host,

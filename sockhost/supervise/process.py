@@ -240,8 +240,10 @@ class ProcessKind:
         """
         Make a unit.
 
+        @raise LookupError: there is no such user or group.
         @raise ValueError: the path of its notify socket would be too long.
         """
+        find_credentials(config.user, config.group)
         if config.ready is not None and config.ready.notify:
             notify_path(host.run_dir, name)
         launcher = Launcher(

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from sockhost.config import UnitConfig
+from sockhost.config import RestartPolicy, UnitConfig
 from sockhost.host.order import StartOrder, stop_in_reverse
 from sockhost.interfaces import UnitFailed, UnitLost
 from sockhost.keeper import Keeper
@@ -35,6 +35,7 @@ class OrderCase(SynchronousTestCase):
     def change(self, keeper: Keeper) -> None:
         """Do what the host does after each change of a keeper."""
         self.changed(keeper)
+        self.order.hold_back(keeper.name)
         self.order.advance()
 
     def add(self, *units: UnitConfig) -> None:
@@ -43,7 +44,7 @@ class OrderCase(SynchronousTestCase):
             self.configs[one.name] = one
             unit = self.units[one.name] = MemoryUnit()
             self.keepers[one.name] = Keeper(
-                one.name, unit, NEVER, self.clock, self.change
+                one.name, unit, one.policy, self.clock, self.change
             )
 
     def quarantine(self, name: str) -> None:
@@ -297,6 +298,57 @@ class ObstacleTests(OrderCase):
         self.assertEqual(self.state("a"), State.FAILED)
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
         self.assertEqual(self.flushLoggedErrors(UnitFailed), [])
+
+
+class HoldBackTests(OrderCase):
+    """Who is lost together with what it requires."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.add(unit_config("a"), unit_config("b", "a", policy=RestartPolicy()))
+        self.order.want(["b"])
+        self.units["a"].ready()
+        self.units["b"].ready()
+
+    def test_waits(self) -> None:
+        """It waits for the requirement instead of trying in vain."""
+        self.units["a"].lose(UnitLost("gone"))
+        self.units["b"].lose(UnitLost("its server is gone"))
+        self.assertEqual(self.state("b"), State.DOWN)
+        self.assertIn("requires a, which is failed", str(self.reason("b")))
+        self.clock.advance(1000)
+        self.assertEqual(self.units["b"].calls, ["start"])
+
+    def test_tried_when_it_is_there(self) -> None:
+        """It is tried at once when the requirement is up again."""
+        self.keepers["a"].stop().addErrback(lambda _: None)
+        self.units["a"].stopped()
+        self.units["b"].lose(UnitLost("its server is gone"))
+        self.assertEqual(self.reason("b"), "requires a, which was told to stay down")
+        starting = self.keepers["a"].start()
+        self.assertEqual(self.reason("b"), "waits for a")
+        self.units["a"].ready()
+        self.successResultOf(starting)
+        self.assertEqual(self.units["b"].calls, ["start", "start"])
+        self.assertEqual(self.keepers["b"].restarts, 1)
+
+    def test_requirement_is_there(self) -> None:
+        """Who is lost for a reason of its own is tried as its policy says."""
+        self.units["b"].lose(UnitLost("its own fault"))
+        self.assertEqual(self.state("b"), State.BACKOFF)
+        self.clock.advance(0)
+        self.assertEqual(self.units["b"].calls, ["start", "start"])
+
+    def test_stopped_meanwhile(self) -> None:
+        """Who is told to stop while it waits is not tried any more."""
+        self.units["a"].lose(UnitLost("gone"))
+        self.units["b"].lose(UnitLost("its server is gone"))
+        self.order.forget("b")
+        self.successResultOf(self.keepers["b"].stop())
+        starting = self.keepers["a"].start()
+        self.units["a"].ready()
+        self.successResultOf(starting)
+        self.assertEqual(self.state("b"), State.DOWN)
 
 
 class ClosureTests(OrderCase):

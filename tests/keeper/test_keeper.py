@@ -10,6 +10,7 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
@@ -630,6 +631,65 @@ class ChangeTests(KeeperCase):
         self.bring("up")
         self.keeper.hold("waits for valkey")
         self.assertIsNone(self.keeper.reason)
+
+    def test_park(self) -> None:
+        """A next try can be put off until something else is there."""
+        waiting = self.keeper.start()
+        self.unit.fail(GONE)
+        self.keeper.park("waits for valkey")
+        self.assert_is(Goal.UP, State.DOWN)
+        self.assertEqual(self.keeper.reason, "waits for valkey")
+        self.clock.advance(100)
+        self.assertNoResult(waiting)
+        self.keeper.resume()
+        self.assert_is(Goal.UP, State.STARTING)
+        self.assertEqual(self.keeper.restarts, 1)
+        self.unit.ready()
+        self.successResultOf(waiting)
+
+    def test_parked_losses_count(self) -> None:
+        """What went wrong before a unit was parked still counts."""
+        self.bring("backoff")
+        self.keeper.park("waits for valkey")
+        self.keeper.resume()
+        self.unit.fail(GONE)
+        self.assert_is(Goal.UP, State.FAILED)
+
+    def test_stop_parked(self) -> None:
+        """What is parked can be told to stay down."""
+        waiting = self.keeper.start()
+        self.unit.fail(GONE)
+        self.keeper.park("waits for valkey")
+        self.successResultOf(self.keeper.stop())
+        self.failureResultOf(waiting, GoalChanged)
+        self.assert_is(Goal.DOWN, State.DOWN)
+
+    def test_park_what_runs(self) -> None:
+        """Only a next try can be put off, and only what is down resumed."""
+        self.bring("up")
+        self.keeper.park("waits for valkey")
+        self.keeper.resume()
+        self.assert_is(Goal.UP, State.UP)
+        self.assertEqual(self.unit.calls, [])
+
+    def test_told_once(self) -> None:
+        """The log tells a loss once, and that the unit is up again."""
+        with capturedLogs() as logs:
+            self.ignore(self.keeper.start())
+            self.unit.fail(GONE)
+            self.clock.advance(0)
+            self.unit.fail(GONE)
+            self.clock.advance(0.1)
+            self.unit.ready()
+        told = [(e["log_level"].name, e["log_format"].split(":")[0]) for e in logs]
+        self.assertEqual(
+            told,
+            [
+                ("warn", "{unit} is not up"),
+                ("debug", "{unit} is not up"),
+                ("info", "{unit} is up again"),
+            ],
+        )
 
     def test_since(self) -> None:
         """The time in the status is that of the last change of the state."""

@@ -1,0 +1,115 @@
+# -*- test-case-name: tests.host.test_rehearsal -*-
+"""
+What is wrong with a configuration that only shows when its units are made, or
+when they meet: found without starting anything.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from attrs import NOTHING, define
+from zope.interface import implementer
+
+from sockhost.config import Config, Problem, UnitConfig
+from sockhost.interfaces import (
+    IUnitHost,
+    IUnitKind,
+    NoSuchUnit,
+    SockhostError,
+)
+from sockhost.sockets.handler import load_object
+from sockhost.status import Event
+
+
+@implementer(IUnitHost)
+@define(eq=False)
+class RehearsalHost:
+    """A host in which nothing is ever started."""
+
+    reactor: Any
+    config: Config
+    kinds: Mapping[str, IUnitKind]
+
+    @property
+    def run_dir(self) -> str:
+        return self.config.host.run_dir
+
+    @property
+    def log_dir(self) -> str:
+        return self.config.host.log_dir
+
+    @property
+    def config_dir(self) -> str:
+        return os.path.dirname(self.config.path)
+
+    def use(self, name: str) -> Any:
+        raise NoSuchUnit(name)
+
+    def publish(self, event: Event) -> None:
+        """Nobody is told."""
+
+    def child_kind(self, name: str) -> IUnitKind:
+        try:
+            return self.kinds[name]
+        except KeyError:
+            raise SockhostError(f"there is no kind {name!r}") from None
+
+    def unit_config(self, name: str) -> Any:
+        found = self.config.unit(name)
+        if found is None:
+            raise NoSuchUnit(name, [unit.name for unit in self.config.units])
+        return found
+
+
+def rehearse(
+    config: Config, kinds: Mapping[str, IUnitKind], reactor: Any
+) -> tuple[Problem, ...]:
+    """
+    Load the hooks of the host, make every unit, and throw it all away.
+
+    @return: what was wrong with that.
+    """
+    host = RehearsalHost(reactor, config, kinds)
+    return (
+        *_lifecycle_problems(config, host.config_dir),
+        *(problem for unit in config.units for problem in _make(unit, host, config)),
+        *_path_problems(config),
+    )
+
+
+def _lifecycle_problems(config: Config, directory: str) -> Iterator[Problem]:
+    lifecycle = config.host.lifecycle
+    if lifecycle is not None:
+        try:
+            load_object(lifecycle, directory)
+        except SockhostError as error:
+            yield Problem(config.path, "host.lifecycle", lifecycle, str(error))
+
+
+def _make(unit: UnitConfig, host: RehearsalHost, config: Config) -> Iterator[Problem]:
+    try:
+        host.child_kind(unit.kind).make(unit.name, unit.own, host)
+    except Exception as error:
+        # A kind may be anybody's, and what it raises is the finding.
+        said = str(error) if isinstance(error, SockhostError) else repr(error)
+        yield Problem(
+            unit.source, f"unit.{unit.name}", NOTHING, f"cannot be made: {said}"
+        )
+
+
+def _path_problems(config: Config) -> Iterator[Problem]:
+    # Only of sockets: two units may well write to one file.
+    taken = {config.host.control: "the control socket"}
+    for unit in config.units:
+        path = getattr(unit.own, "path", None)
+        if unit.kind != "socket" or not path:
+            continue
+        place = path if path.startswith("@") else os.path.abspath(path)
+        if place in taken:
+            key = f"unit.{unit.name}.path"
+            expected = f"expected another path: {taken[place]} is there"
+            yield Problem(unit.source, key, path, expected)
+        taken.setdefault(place, f"unit {unit.name}")

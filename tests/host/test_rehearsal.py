@@ -1,0 +1,127 @@
+# -*- test-case-name: tests.host.test_rehearsal -*-
+"""
+Tests for L{sockhost.host.rehearsal}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import frozen
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from sockhost.config import Config
+from sockhost.host.rehearsal import RehearsalHost, rehearse
+from sockhost.interfaces import (
+    IUnit,
+    IUnitHost,
+    IUnitKind,
+    NoSuchUnit,
+    SockhostError,
+)
+from sockhost.status import Event
+from sockhost.testing.units import MemoryUnit
+from tests.host.test_fakes import config, unit_config
+
+
+@frozen
+class PathConfig:
+    """A unit with a path."""
+
+    path: str | None = None
+
+
+@implementer(IUnitKind)
+@frozen
+class Kind:
+    """Makes units, or fails."""
+
+    name: str = "socket"
+    config_class: Any = PathConfig
+    portable: bool = False
+    error: Exception | None = None
+
+    def make(self, name: str, config: Any, host: IUnitHost) -> IUnit:
+        """Make a unit."""
+        verifyObject(IUnitHost, host)
+        if self.error is not None:
+            raise self.error
+        return MemoryUnit()
+
+
+class RehearseTests(SynchronousTestCase):
+    """What shows when units are made, or meet."""
+
+    def problems(self, found: Config, **kinds: IUnitKind) -> list[str]:
+        """Rehearse a configuration."""
+        every: Mapping[str, IUnitKind] = {"socket": Kind(), "memory": Kind(), **kinds}
+        return [str(problem) for problem in rehearse(found, every, Clock())]
+
+    def test_good(self) -> None:
+        """A good configuration has no problems."""
+        self.assertEqual(self.problems(config(unit_config("a"))), [])
+
+    def test_refused(self) -> None:
+        """A unit that its kind refuses to make is told with the reason."""
+        found = config(unit_config("a", source="/a.toml"), unit_config("b"))
+        for error, said in (
+            (SockhostError("no such tap"), "no such tap"),
+            (ValueError("odd"), "ValueError('odd')"),
+        ):
+            problems = self.problems(found, memory=Kind(error=error))
+            self.assertEqual(problems[0], f"/a.toml: unit.a: cannot be made: {said}")
+            self.assertEqual(len(problems), 2)
+
+    def test_lifecycle(self) -> None:
+        """Hooks that cannot be loaded are told."""
+        found = config(host={"lifecycle": "sockhost_no_such_module:Hooks"})
+        [problem] = self.problems(found)
+        self.assertIn("host.lifecycle = ", problem)
+        self.assertIn("No module named 'sockhost_no_such_module'", problem)
+        self.flushLoggedErrors(ModuleNotFoundError)
+
+    def test_paths(self) -> None:
+        """Two sockets cannot be in one place, nor one where the control is."""
+
+        def socket(name: str, path: str) -> Any:
+            own = PathConfig(path)
+            return unit_config(name, kind="socket", own=own, source="/a.toml")
+
+        found = config(
+            socket("a", "/nowhere/run/a.sock"),
+            socket("b", "/nowhere/run/../run/a.sock"),
+            socket("c", "/nowhere/run/control.sock"),
+            socket("d", "@d"),
+        )
+        self.assertEqual(
+            self.problems(found),
+            [
+                (
+                    '/a.toml: unit.b.path = "/nowhere/run/../run/a.sock": expected '
+                    "another path: unit a is there"
+                ),
+                (
+                    '/a.toml: unit.c.path = "/nowhere/run/control.sock": expected '
+                    "another path: the control socket is there"
+                ),
+            ],
+        )
+
+
+class RehearsalHostTests(SynchronousTestCase):
+    """The host in which nothing is started."""
+
+    def test_host(self) -> None:
+        """It knows the configuration, and nothing that runs."""
+        host = RehearsalHost(Clock(), config(unit_config("a")), {})
+        verifyObject(IUnitHost, host)
+        self.assertEqual(host.unit_config("a").name, "a")
+        self.assertEqual(host.config_dir, "/nowhere")
+        self.assertRaises(NoSuchUnit, host.unit_config, "b")
+        self.assertRaises(NoSuchUnit, host.use, "a")
+        self.assertRaises(SockhostError, host.child_kind, "k")
+        host.publish(Event(at=0.0, event="none"))
