@@ -87,28 +87,32 @@ class Quiet(Protocol):
     @ivar work: the Deferreds of the requests that are not answered, or C{None}.
     """
 
-    client: IClient
     frames_in: int
     frames_out: int
     bytes_in: int
     bytes_out: int
     in_flight_bytes: int
     held: int
-    work: Set[Deferred[Any]] | None
 
     @property
-    def in_flight(self) -> int: ...  # noqa: D102
+    def client(self) -> IClient: ...
 
     @property
-    def reading(self) -> bool: ...  # noqa: D102
+    def work(self) -> Set[Deferred[Any]] | None: ...
+
+    @property
+    def in_flight(self) -> int: ...
+
+    @property
+    def reading(self) -> bool: ...
 
 
 class QuietOnes(Protocol):
     """Connections without a session."""
 
-    def __len__(self) -> int: ...  # noqa: D105
+    def __len__(self) -> int: ...
 
-    def __iter__(self) -> Iterator[Quiet]: ...  # noqa: D105
+    def __iter__(self) -> Iterator[Any]: ...
 
     def wake(self) -> None:
         """Give each of them a session."""

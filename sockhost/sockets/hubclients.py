@@ -5,7 +5,7 @@ What the connections of one socket in a hub share.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sockhost.sockets.framing import Length32Codec
@@ -16,7 +16,7 @@ from sockhost.sockets.session import Session
 from sockhost.sockets.wire import HEADER_SIZE
 
 if TYPE_CHECKING:
-    from sockhost.sockets.hubconnection import HubConnection
+    from sockhost.sockets.hubquiet import QuietConnection
     from sockhost.sockets.server import FrameServer
 
 READ = 64 * 1024
@@ -35,6 +35,10 @@ ROOM = 1024
 """Bytes that an answer is taken to have until larger ones are seen."""
 
 
+def _nobody(_client: object, _frame: object) -> None:
+    """Stand in for the method of a handler that has none for single frames."""
+
+
 class Run(NamedTuple):
     """
     Frames of one length that are being given to the handler one after the
@@ -46,7 +50,7 @@ class Run(NamedTuple):
     @ivar size: how long each is.
     """
 
-    connection: HubConnection
+    connection: QuietConnection
     answers: list[Any]
     left: Iterator[bytes]
     size: int
@@ -59,8 +63,7 @@ class HubClients:
     @ivar server: whose clients they are.
     @ivar simple: whether a client needs a session only now and then.
     @ivar quiet: how many have none.
-    @ivar received: the handler's method for one frame; C{None} if it has
-        none.
+    @ivar received: the handler's method for one frame.
     @ivar max_frame: the greatest length of a frame.
     @ivar largest: the greatest length of an answer.
     @ivar read: how much is read at once; not more than one frame may have, so
@@ -103,7 +106,7 @@ class HubClients:
         self.small = min(SMALL, self.largest)
         self.read = min(READ, self.max_frame)
         self.room = ROOM
-        self.received = server.received
+        self.received: Callable[[Any, bytes], Any] = server.received or _nobody
         self.simple = self._is_simple()
         self.few = self._few()
         self.quiet = 0
@@ -114,8 +117,9 @@ class HubClients:
         self.farewell = hasattr(server.handler, "disconnected")
         self.finishing = server.limits.half_close == "finish"
 
-    def __iter__(self) -> Iterator[HubConnection]:
+    def __iter__(self) -> Iterator[QuietConnection]:
         """Those who have no session now."""
+        each: Any
         for each in list(self.hub.watched.values()):
             if getattr(each, "clients", None) is self and each.session is None:
                 yield each
@@ -149,7 +153,7 @@ class HubClients:
         if not self.simple:
             self.wake()
 
-    def begin(self, connection: HubConnection) -> None:
+    def begin(self, connection: QuietConnection) -> None:
         """Introduce a client to the handler."""
         self.server.door.enter(connection.peer.uid)
         if self.simple and not self.greeting:
@@ -157,8 +161,9 @@ class HubClients:
             self.quiet += 1
         else:
             self._session(connection).begin()
+            connection.sleep()
 
-    def wake_one(self, connection: HubConnection) -> Session:
+    def wake_one(self, connection: QuietConnection) -> Session:
         """Make a session that goes on where a connection without one is."""
         self.quiet -= 1
         session = self._session(connection)
@@ -169,7 +174,7 @@ class HubClients:
             session.codec.feed(rest.so_far() if isinstance(rest, Partial) else rest)
         return session
 
-    def sleep_one(self, connection: HubConnection, session: Session) -> None:
+    def sleep_one(self, connection: QuietConnection, session: Session) -> None:
         """Let a connection go on without its session."""
         self.server.dismiss(session)
         connection.frames_in = session.frames_in
@@ -180,7 +185,7 @@ class HubClients:
         connection.client.belong_to(connection)
         self.quiet += 1
 
-    def gone(self, connection: HubConnection) -> None:
+    def gone(self, connection: QuietConnection) -> None:
         """A connection without a session is closed."""
         self.quiet -= 1
         if connection.held:
@@ -189,7 +194,7 @@ class HubClients:
         connection.client.forget()
         self.server.quiet_gone(connection, connection.peer.uid)
 
-    def _session(self, connection: HubConnection) -> Session:
+    def _session(self, connection: QuietConnection) -> Session:
         made = self.server.make_session(
             connection, connection.peer, self.max_frame, connection.client
         )
@@ -202,9 +207,10 @@ class HubClients:
 
     def _is_simple(self) -> bool:
         server, limits = self.server, self.server.limits
+        codec: object = server.make_codec
         timed = limits.frame_timeout or limits.idle_timeout or limits.stall_timeout
         return (
-            server.make_codec is Length32Codec
+            codec is Length32Codec
             and server.received is not None
             and server.received_batch is None
             and server.trace is None

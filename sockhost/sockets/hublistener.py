@@ -46,8 +46,9 @@ class _InHub:
 
     def removeReader(self, reader: Any) -> None:
         # A listener that pauses is not watched, nor is one that the hub shuts.
-        if self.hub.watched.get(reader.fileno()) is reader:
-            self.hub.unwatch(reader.fileno())
+        fd = reader.fileno()
+        if self.hub.watched.get(fd) is reader:
+            self.hub.unwatch(fd)
 
     def callLater(self, *args: Any) -> Any:
         return self._reactor.callLater(*args)
@@ -130,7 +131,9 @@ class HubListener(UnixListener):
     def _may_come_in(self, accepted: RawSocket) -> bool:
         server = self._server
         if not self._anybody:
-            return self._admitted(accepted)
+            # All that is wanted of it is its options.
+            asked: Any = accepted
+            return self._admitted(asked)
         if server.draining or server.door.is_full(server.limits):
             server.totals.refuse(DRAINING if server.draining else TOO_MANY)
             return False

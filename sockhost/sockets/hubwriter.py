@@ -55,9 +55,9 @@ class RawWriter:
 
     __slots__ = (
         "bytes_out",
+        "corked",
         "events",
         "fd",
-        "corked",
         "hub",
         "queue",
         "queued",
@@ -119,15 +119,15 @@ class RawWriter:
 
     def release(self) -> None:
         """See L{Carrier<sockhost.sockets.around.Carrier>}."""
-        self._write_corked()
+        self.write_corked()
 
     def pause(self) -> None:
         """See L{Carrier<sockhost.sockets.around.Carrier>}."""
-        self._wait_for(self.events & ~EPOLLIN)
+        self.wait_for(self.events & ~EPOLLIN)
 
     def resume(self) -> None:
         """See L{Carrier<sockhost.sockets.around.Carrier>}."""
-        self._wait_for(self.events | EPOLLIN)
+        self.wait_for(self.events | EPOLLIN)
 
     def close(self) -> None:
         """See L{Carrier<sockhost.sockets.around.Carrier>}."""
@@ -168,7 +168,7 @@ class RawWriter:
     def flush(self) -> None:
         """Write what was corked, at the end of a turn."""
         if self.corked is not None:
-            self._write_corked()
+            self.write_corked()
             self.progressed()
 
     def writable(self) -> None:
@@ -177,7 +177,13 @@ class RawWriter:
             self._write_queue()
             self.progressed()
 
-    def _write_corked(self) -> None:
+    def refused(self, data: bytes) -> None:
+        """Queue what the kernel has not taken of the only thing to send."""
+        self.queued = len(data)
+        self.queue = deque((data,))
+        self.wait_for(self.events | EPOLLOUT)
+
+    def write_corked(self) -> None:
         corked, self.corked = self.corked, None
         if not corked or self.state >= ABORTED:
             return
@@ -202,7 +208,7 @@ class RawWriter:
         self.queued -= sent
         if self.queued:
             self.queue = deque((memoryview(data)[sent:],))
-            self._wait_for(self.events | EPOLLOUT)
+            self.wait_for(self.events | EPOLLOUT)
         self._sent()
 
     def _write_queue(self) -> None:
@@ -222,10 +228,10 @@ class RawWriter:
             self.broken(error)
             return
         if queue:
-            self._wait_for(self.events | EPOLLOUT)
+            self.wait_for(self.events | EPOLLOUT)
         else:
             self.queue = None
-            self._wait_for(self.events & ~EPOLLOUT)
+            self.wait_for(self.events & ~EPOLLOUT)
         self._sent()
 
     def _sent(self) -> None:
@@ -234,7 +240,7 @@ class RawWriter:
         if self.state == CLOSING and not self.queued:
             self.hub.later(self.ended)
 
-    def _wait_for(self, events: int) -> None:
+    def wait_for(self, events: int) -> None:
         if events != self.events and self.fd >= 0:
             self.events = events
             self.hub.change(self.fd, events)

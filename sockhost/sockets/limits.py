@@ -12,6 +12,7 @@ from attrs import define, field, frozen
 from sockhost.sockets.wire import MAX_FRAME
 
 HalfClose = Literal["drop", "finish"]
+Transport = Literal["hub", "protocol"]
 
 
 @frozen(kw_only=True)

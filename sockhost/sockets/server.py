@@ -37,7 +37,7 @@ from sockhost.sockets.door import DRAINING, TOO_MANY, Door
 from sockhost.sockets.framing import Length32Codec
 from sockhost.sockets.holdings import Holdings
 from sockhost.sockets.latency import TimedHandler
-from sockhost.sockets.limits import Counters, Limits
+from sockhost.sockets.limits import Counters, Limits, Transport
 from sockhost.sockets.outbox import Outbox
 from sockhost.sockets.patience import Patience
 from sockhost.sockets.peer import Client
@@ -134,6 +134,7 @@ class FrameServer:
     @ivar max_fds: how many untaken descriptors of a client are held; C{None} if
         nothing comes beside the bytes.  For clients that connect later.
     @ivar trace: where all frames of clients that connect later are noted.
+    @ivar transport: what a listener is to carry the bytes by.
     @ivar draining: C{True} once L{drain} was called.
     """
 
@@ -160,6 +161,7 @@ class FrameServer:
         self.door = Door()
         self.max_fds: int | None = None
         self.trace: Trace | None = None
+        self.transport: Transport = "protocol"
         self.make_codec = codec
         self.draining = False
         self._hurried = False

@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from sockhost.interfaces import SockhostError
 from sockhost.sockets.bound import BoundSocket
 from sockhost.sockets.handler import run_hook
+from sockhost.sockets.hublistener import HubListener
 from sockhost.sockets.latency import TimedHandler
 from sockhost.sockets.listener import IListenerReactor, UnixListener
 from sockhost.sockets.passing import PassingTransport
@@ -41,6 +42,7 @@ def make_server(
         handler = TimedHandler(handler)
     server = FrameServer(reactor, handler, config.limits, name, config.codec)
     server.door.access = access
+    server.transport = config.transport
     if config.passing:
         server.max_fds = config.max_fds if config.pass_fds else 0
     if config.trace is not None:
@@ -58,6 +60,8 @@ def make_listener(
     Make the listener of a server: one that asks it about each client, and
     carries what comes beside the bytes if anything does.
     """
+    if server.transport == "hub" and server.max_fds is None:
+        return HubListener(reactor, bound, server, on_lost)
     adopt = None if server.max_fds is None else PassingTransport.adopt
     return UnixListener(reactor, bound, server, on_lost, server.admit, adopt)
 

@@ -241,8 +241,9 @@ class SocketUnitTests(SynchronousTestCase):
         self.successResultOf(self.start())
         reloaded = self.unit.reload(evolve(CONFIG, max_clients=7))
         self.assertTrue(self.successResultOf(reloaded))
-        server = self.reactor.getReaders()[0]._factory
-        self.assertEqual(server.limits.max_clients, 7)
+        serving = self.unit._serving
+        assert serving is not None
+        self.assertEqual(serving.server.limits.max_clients, 7)
         other = self.unit.reload(evolve(CONFIG, path="other"))
         self.assertFalse(self.successResultOf(other))
         self.assertEqual(self.unit.config.path, "kv.sock")
