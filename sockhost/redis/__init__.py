@@ -16,6 +16,14 @@ The modules, each using only those above it::
     pulse       whether it is still there
     connection  one connection: the queue of commands, deadlines, the end
     greeting    what is said on a new connection
+    push        who is told of what no command has asked for (C{telling}: how)
+    mailbox     what waits to be read by an iterator, bounded
+    subscription  what one listener of published messages listens to
+    hub         wishes, kept in accord with a connection (C{acks}, C{routes})
+    pubsub      published messages, on whichever connection takes them
+    monitor     every command that the server is given
+    cache       what was read, as long as it is true (C{cacheable}: what can be)
+    listening   the part of the client that is all of these
     client      the object that programs hold, through every loss
     unit        the C{redis} kind: what connects the client
     standalone  L{connect}: the client without a host

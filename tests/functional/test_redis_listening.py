@@ -4,12 +4,16 @@ MONITOR, pushes and client-side caching with a real server.
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
+from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.unittest import TestCase
 
 from sockhost.interfaces import RedisConnectionError, RedisReplyError
@@ -253,3 +257,18 @@ class OldServerTests(_ListeningCase):
         monitor = await client.monitor()
         await client.execute("SET", "a", ODD)
         self.assertEqual((await monitor.next()).args, (b"SET", b"a", ODD))
+
+
+class ListingTests(_ListeningCase):
+    """The listing of the documentation."""
+
+    async def test_runs(self) -> None:
+        """It runs to its end, and shows what it says."""
+        path = Path(__file__).parents[2] / "docs/listings/redis_listening.py"
+        out, err, code = await getProcessOutputAndValue(
+            sys.executable, [str(path), self.server.unix_url], os.environ
+        )
+        self.assertEqual((err, code), (b"", 0))
+        self.assertEqual(out.count(b"b'news' b'hello'"), 2)
+        self.assertIn(b"(b'SET', b'a', b'1')", out)
+        self.assertIn(b"2 of 3 were not asked", out)
