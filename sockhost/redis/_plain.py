@@ -21,7 +21,7 @@ from sockhost.redis.values import USUAL_LIMITS, Limits, Push, error_reply
 _INTEGER = re.compile(rb"[+-]?\d{1,19}\Z")
 _BIG = re.compile(rb"[+-]?\d+\Z")
 _DOUBLE = re.compile(rb"(?i:[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|nan))\Z")
-_BOOLEAN = {b"t": True, b"f": False}
+_BOOLEAN = {b"t": True, b"T": True, b"f": False, b"F": False}
 
 
 class _NeedMore(Exception):
