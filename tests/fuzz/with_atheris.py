@@ -9,7 +9,8 @@ import sys
 from collections.abc import Callable
 
 import atheris  # type: ignore
-from twisted.logger import LogEvent, globalLogBeginner
+from twisted.logger import ILogObserver, LogEvent, globalLogBeginner
+from zope.interface import implementer
 
 with atheris.instrument_imports(include=["sockhost.sockets"]):
     from tests.fuzz.codec_target import check_codec
@@ -26,6 +27,7 @@ def watched(target: Callable[[bytes], None]) -> Callable[[bytes], None]:
     """Have a target raise for what is logged, too."""
     defects: list[LogEvent] = []
 
+    @implementer(ILogObserver)
     def note(event: LogEvent) -> None:
         failure = event.get("log_failure")
         if failure is not None and not failure.check(FAILED):
