@@ -5,12 +5,16 @@ What is said on a new connection before anybody may use it.
 
 from __future__ import annotations
 
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from attrs import field, frozen
 
-from sockhost.interfaces import RedisReplyError
+from sockhost.interfaces import MaybeExecuted, RedisReplyError
 from sockhost.redis.connection import RedisConnection
+from sockhost.redis.resp import encode_command
+from sockhost.redis.slots import Batch
 
 
 @frozen(kw_only=True)
@@ -22,18 +26,21 @@ class Greeting:
     @ivar password: C{None} for not authenticating.
     @ivar client_name: what C{CLIENT LIST} shows; empty for nothing.
     @ivar db: the number of the database.
+    @ivar read_only: C{True} to read from a replica in a cluster.
     """
 
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     client_name: str = ""
     db: int = 0
+    read_only: bool = False
 
 
 async def greet(connection: RedisConnection, greeting: Greeting) -> None:
     """
     Agree on the protocol (3, or 2 with a server that knows no other),
-    authenticate, set the name and select the database.  The connection knows
+    authenticate, set the name and select the database.  The server is told
+    which library this is, too, and may not want to know.  The connection knows
     its C{protocol} and C{server_version} after that.
 
     @raise RedisReplyError: the server refuses one of them.
@@ -41,11 +48,13 @@ async def greet(connection: RedisConnection, greeting: Greeting) -> None:
     await _hello(connection, greeting)
     if greeting.db:
         await connection.execute("SELECT", greeting.db)
+    if greeting.read_only:
+        await connection.execute("READONLY")
 
 
 async def _hello(connection: RedisConnection, greeting: Greeting) -> None:
     try:
-        reply = await connection.execute("HELLO", 3, *_hello_options(greeting))
+        reply = await _say_hello(connection, _hello_options(greeting))
     except RedisReplyError as error:
         if not _is_old(error):
             raise
@@ -54,6 +63,32 @@ async def _hello(connection: RedisConnection, greeting: Greeting) -> None:
         connection.server_version = _version(reply)
         return
     await _introduce(connection, greeting)
+
+
+async def _say_hello(connection: RedisConnection, options: list[str]) -> Any:
+    # Servers before Redis 7.2 refuse the rest, and some users may not say it.
+    hello = encode_command(("HELLO", 3, *options)) + _library()
+    said = Batch(3, connection.withdraw)
+    try:
+        await connection.enqueue(said, hello)
+    except MaybeExecuted:
+        # A server that is full says so, and hangs up.
+        if not said.replies:
+            raise
+    reply = said.replies[0]
+    if isinstance(reply, RedisReplyError):
+        raise reply
+    return reply
+
+
+@cache
+def _library() -> bytes:
+    try:
+        release = version("sockhost")
+    except PackageNotFoundError:
+        release = "0"
+    told = (("LIB-NAME", "sockhost"), ("LIB-VER", release))
+    return b"".join(encode_command(("CLIENT", "SETINFO", *each)) for each in told)
 
 
 def _hello_options(greeting: Greeting) -> list[str]:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import codecs
 import os
-from typing import Literal
+from typing import Any, Literal
 
 from attrs import Attribute, field, frozen, validators
 
 from sockhost.interfaces import RedisError
+from sockhost.redis.credentials import check_provider
 from sockhost.redis.url import RedisURL, parse_url
 from sockhost.redis.values import USUAL_LIMITS, Limits
 
@@ -37,11 +38,14 @@ class RedisConfig:
     """
     Which server, and how patiently.
 
-    @ivar url: C{redis://[user:password@]host[:port][/db]} or
-        C{unix://path[?db=n]}.
+    @ivar url: C{redis://[user:password@]host[:port][/db]},
+        C{unix://path[?db=n]}, C{rediss://…} for TLS,
+        C{redis+sentinel://host,host/service} or C{redis+cluster://host,host}.
     @ivar username: instead of the one in the URL.
     @ivar password: instead of the one in the URL.
     @ivar password_env: the environment variable that holds the password.
+    @ivar credentials: C{"module:function"}; it is called for each new connection
+        and returns user and password, instead of those above.
     @ivar client_name: what C{CLIENT LIST} shows; empty for the unit's name.
     @ivar timeout: seconds after which a command without a reply fails; 0 for
         no limit.
@@ -72,6 +76,7 @@ class RedisConfig:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     password_env: str | None = None
+    credentials: Any = field(default=None, validator=check_provider, repr=False)
     client_name: str = ""
     timeout: float = _seconds(0.0)
     wait: float = _seconds(1.0)

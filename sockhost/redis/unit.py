@@ -7,12 +7,9 @@ wants it to be.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, TimeoutError  # noqa: A004
-from twisted.internet.error import ConnectError, ConnectingCancelledError
-from twisted.internet.interfaces import IStreamClientEndpoint
-from twisted.internet.protocol import Factory
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.plugin import IPlugin
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -22,18 +19,15 @@ from sockhost.interfaces import (
     IUnitHost,
     IUnitKind,
     IUsableUnit,
-    MaybeExecuted,
-    RedisConnectionError,
     RedisError,
     UnitLost,
 )
 from sockhost.redis.client import RedisClient
 from sockhost.redis.connection import RedisConnection
-from sockhost.redis.greeting import Greeting, greet
-from sockhost.redis.resp import RespReader
-from sockhost.redis.settings import RedisConfig, find_password
+from sockhost.redis.dialing import Dialer
+from sockhost.redis.greeting import Greeting
+from sockhost.redis.settings import RedisConfig
 from sockhost.redis.url import RedisURL, parse_url
-from sockhost.redis.wire import set_keepalive
 
 # What a connection has from its beginning.
 _CONNECTED = (
@@ -42,6 +36,7 @@ _CONNECTED = (
     "keepalive",
     "user_timeout",
     "source_address",
+    "credentials",
     "limits",
 )
 
@@ -78,12 +73,7 @@ class RedisUnit:
 
     def _configure(self, config: RedisConfig) -> None:
         url = parse_url(config.url)
-        self._greeting = Greeting(
-            username=config.username or url.username,
-            password=find_password(config, url),
-            client_name=config.client_name or self._name,
-            db=url.db,
-        )
+        self._dialer = Dialer.make(self._reactor, config, url, self._name)
         self._config = config
         self._url = url
         self.grace = config.grace
@@ -162,17 +152,7 @@ class RedisUnit:
             <sockhost.interfaces.RedisReplyError>} if the server refuses it.
             Cancelling gives up, and nothing is left.
         """
-        return Deferred.fromCoroutine(self._dial())
-
-    async def _dial(self) -> RedisConnection:
-        limit = self._config.connect_timeout
-        opening = Deferred.fromCoroutine(self._open())
-        try:
-            return await opening.addTimeout(limit, self._reactor)
-        except TimeoutError:
-            raise RedisConnectionError(
-                f"{self._url}: no answer within {limit} s"
-            ) from None
+        return self._dialer.dial()
 
     async def _connect(self) -> None:
         try:
@@ -193,50 +173,6 @@ class RedisUnit:
         self.last_error = error
         self._client.refused(str(error))
         raise error
-
-    async def _open(self) -> RedisConnection:
-        connection = await self._reach()
-        try:
-            await greet(connection, self._greeting)
-        except MaybeExecuted:
-            reason = await connection.when_disconnected()
-            raise RedisConnectionError(f"{self._url}: {reason}") from None
-        except BaseException:
-            connection.abort()
-            await connection.when_disconnected()
-            raise
-        return connection
-
-    async def _reach(self) -> RedisConnection:
-        factory = Factory.forProtocol(self._make_connection)
-        factory.noisy = False
-        endpoint = self._endpoint()
-        try:
-            connection = cast(RedisConnection, await endpoint.connect(factory))
-        except ConnectingCancelledError:
-            raise CancelledError from None
-        except (ConnectError, OSError) as error:
-            raise RedisConnectionError(
-                f"cannot connect to {self._url}: {error}"
-            ) from error
-        config = self._config
-        set_keepalive(connection.transport, config.keepalive, config.user_timeout)
-        return connection
-
-    def _endpoint(self) -> IStreamClientEndpoint:
-        config = self._config
-        return self._url.endpoint(
-            self._reactor, config.connect_timeout, config.source_address
-        )
-
-    def _make_connection(self) -> RedisConnection:
-        config = self._config
-        return RedisConnection(
-            self._reactor,
-            config.timeout,
-            config.ping_interval,
-            reader=RespReader(config.limits),
-        )
 
     def _use(self, connection: RedisConnection) -> None:
         self.last_error = None
@@ -274,7 +210,7 @@ class RedisUnit:
         return over
 
     async def _reload(self, config: RedisConfig) -> bool:
-        before = (self._url, self._greeting, self._config)
+        before = (self._url, self._dialer.greeting, self._config)
         self._configure(config)
         connection = self._connection
         if connection is None or not self._reconnects(*before):
@@ -297,7 +233,7 @@ class RedisUnit:
         # All the rest holds for what is issued from now on, or for the client.
         now = self._config
         changed = any(getattr(config, key) != getattr(now, key) for key in _CONNECTED)
-        return changed or (url, greeting) != (self._url, self._greeting)
+        return changed or (url, greeting) != (self._url, self._dialer.greeting)
 
 
 @implementer(IPlugin, IUnitKind)

@@ -1,21 +1,65 @@
 # -*- test-case-name: tests.redis.test_url -*-
 """
-Where a Redis server is, as one line of text.
+Where a Redis server is, or many that belong together, as one line of text::
+
+    redis://[[user]:password@]host[:port][/db]
+    unix://path
+    redis+sentinel://[[user]:password@]host[:port][,host[:port]…]/service[/db]
+    redis+cluster://[[user]:password@]host[:port][,host[:port]…]
+
+C{rediss} in place of C{redis} means TLS.  Behind a C{?} there may be options,
+joined by C{&}:
+
+    - C{db}: the number of the database (not in a cluster).
+    - C{client_name}: what C{CLIENT LIST} shows.
+    - C{ca}, C{cert}, C{key}: files for TLS; C{name}: what the server's
+      certificate must be for; C{verify=no} to talk to anybody.  See L{TLS}.
+    - C{role}, with Sentinel: C{primary} (usual), C{replica}, or
+      C{any} for a replica if there is one, else the primary.
+    - C{sentinel_user} and C{sentinel_password}, for the Sentinels themselves.
+    - C{read}, with a cluster: C{primary} (usual) or C{replica}, where commands
+      that only read are sent.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint
 
-EXPECTED = "expected redis://[user:password@]host[:port][/db] or unix://path[?db=n]"
+from sockhost.redis.tls import TLS
+
+EXPECTED = (
+    "expected redis://[user:password@]host[:port][/db] or unix://path[?db=n], "
+    "rediss:// for TLS, redis+sentinel://host[,host]/service, "
+    "or redis+cluster://host[,host]"
+)
 DEFAULT_PORT = 6379
+SENTINEL_PORT = 26379
 # What the address of a Unix socket holds on Linux.
 LONGEST_PATH = 107
+
+Address = tuple[str, int]
+
+
+class Kind(Enum):
+    """What is behind a URL."""
+
+    SERVER = "redis"
+    SENTINEL = "redis+sentinel"
+    CLUSTER = "redis+cluster"
+
+
+_TLS = frozenset({"ca", "cert", "key", "name", "verify"})
+_ONE = frozenset({"client_name", "db"})
+_SENTINEL = _ONE | {"role", "sentinel_user", "sentinel_password"}
+_CLUSTER = frozenset({"client_name", "read"})
 
 
 @frozen(kw_only=True)
@@ -23,28 +67,63 @@ class RedisURL:
     """
     Where a server is, and as whom to talk to it.
 
+    @ivar kind: what it is.
     @ivar path: of the Unix socket; C{None} for TCP.  Relative paths are
         relative to the working directory.
     @ivar host: name or address, for TCP.
+    @ivar others: of Sentinels or nodes of a cluster, those after the first.
     @ivar db: the number of the database.
     @ivar username: C{None} for the server's default user.
+    @ivar tls: C{None} for none.
+    @ivar service: what the Sentinels call it.
+    @ivar role: which of the servers that the Sentinels know is meant.
+    @ivar read: where in a cluster to read.
     """
 
+    kind: Kind = Kind.SERVER
     path: str | None = None
     host: str = "localhost"
     port: int = DEFAULT_PORT
+    others: tuple[Address, ...] = ()
     db: int = 0
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    client_name: str = ""
+    tls: TLS | None = None
+    service: str = ""
+    role: str = "primary"
+    sentinel_user: str | None = None
+    sentinel_password: str | None = field(default=None, repr=False)
+    read: str = "primary"
 
     def __str__(self) -> str:
-        """The URL without the password: fit for a log."""
+        """The URL without passwords and options: fit for a log."""
         user = f"{self.username}@" if self.username else ""
         if self.path is not None:
             suffix = f"?db={self.db}" if self.db else ""
             return f"unix://{user}{self.path}{suffix}"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"redis://{user}{host}:{self.port}/{self.db}"
+        scheme = self.kind.value
+        if self.tls is not None:
+            scheme = scheme.replace("redis", "rediss", 1)
+        places = ",".join(_shown(each) for each in self.addresses)
+        return f"{scheme}://{user}{places}{self._shown_path()}"
+
+    def _shown_path(self) -> str:
+        if self.kind is Kind.CLUSTER:
+            return ""
+        if self.kind is Kind.SENTINEL:
+            return f"/{self.service}/{self.db}"
+        return f"/{self.db}"
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """Host and port of each place that is named, in order."""
+        return ((self.host, self.port), *self.others)
+
+    def at(self, address: Address) -> RedisURL:
+        """The same, as that of one server which is found at an address."""
+        host, port = address
+        return evolve(self, kind=Kind.SERVER, host=host, port=port, others=())
 
     def endpoint(
         self, reactor: object, timeout: float, source: str | None = None
@@ -54,30 +133,29 @@ class RedisURL:
 
         @param timeout: seconds that one attempt may take.
         @param source: the address to connect from, for TCP.
+        @raise RedisError: TLS is not possible like this.
         """
         if self.path is not None:
             return UNIXClientEndpoint(reactor, self.path, timeout)
         host = self.host.encode()
         bind = (source, 0) if source else None
-        return HostnameEndpoint(reactor, host, self.port, timeout, bind)
+        endpoint = HostnameEndpoint(reactor, host, self.port, timeout, bind)
+        return endpoint if self.tls is None else self.tls.wrap(endpoint, self.host)
 
 
 def parse_url(text: str) -> RedisURL:
     """
-    Read C{redis://[user:password@]host[:port][/db]} or C{unix://path[?db=n]},
-    where the path may be relative (C{unix://run/valkey.sock}) or absolute
-    (C{unix:///run/valkey.sock}).  What is special in a URL is percent-encoded
-    in the user, the password and the path.
+    Read a URL.  The path of a Unix socket may be relative
+    (C{unix://run/valkey.sock}) or absolute (C{unix:///run/valkey.sock}).  What
+    is special in a URL is percent-encoded in the user, the password and the
+    path.
 
     @raise ValueError: it is none; the text says what was expected.
     """
     try:
         parts = urlsplit(text)
-        _refuse_unknown(parts)
-        if parts.scheme == "unix":
-            return _unix(parts)
-        if parts.scheme == "redis":
-            return _tcp(parts)
+        if parts.scheme in _SCHEMES:
+            return _parse(parts)
     except ValueError as error:
         raise ValueError(f"{_masked(text)!r}: {error}; {EXPECTED}") from None
     raise ValueError(f"{_masked(text)!r}: no scheme that is known; {EXPECTED}")
@@ -88,48 +166,144 @@ def _masked(text: str) -> str:
     user, at, place = rest.rpartition("@")
     if ":" in user:
         user = user.partition(":")[0] + ":***"
+    place = "&".join(
+        "sentinel_password=***" if "sentinel_password=" in each else each
+        for each in place.split("&")
+    )
     return f"{scheme}{mark}{user}{at}{place}"
 
 
-def _refuse_unknown(parts: SplitResult) -> None:
+def _parse(parts: SplitResult) -> RedisURL:
+    kind, read, known = _SCHEMES[parts.scheme]
     if parts.fragment:
         raise ValueError("a # must be written as %23")
-    names = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
-    unknown = sorted(names - {"db"})
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    _refuse_unknown(set(options), known)
+    user, _, place = parts.netloc.rpartition("@")
+    username, colon, password = user.partition(":")
+    common: dict[str, Any] = {
+        "kind": kind,
+        "username": _decoded(username),
+        "password": _decoded(password) if colon else None,
+        "client_name": options.get("client_name", ""),
+        "tls": _tls(options) if known >= _TLS else None,
+    }
+    return read(place, parts.path, options, common)
+
+
+def _refuse_unknown(names: set[str], known: frozenset[str]) -> None:
+    unknown = sorted(names - known)
     if unknown:
-        raise ValueError(f"no parameter is called {unknown[0]!r}")
+        raise ValueError(
+            f"no parameter is called {unknown[0]!r} here: {', '.join(sorted(known))}"
+        )
 
 
-def _unix(parts: SplitResult) -> RedisURL:
-    place = parts.netloc.rpartition("@")[2] + parts.path
-    if not place:
+_Options = Mapping[str, str]
+
+
+def _unix(
+    place: str, path: str, options: _Options, common: Mapping[str, Any]
+) -> RedisURL:
+    if not place + path:
         raise ValueError("it names no path")
-    path = unquote(place)
-    if len(os.fsencode(path)) > LONGEST_PATH:
+    name = unquote(place + path)
+    if len(os.fsencode(name)) > LONGEST_PATH:
         raise ValueError(f"the path is longer than {LONGEST_PATH} bytes")
+    return RedisURL(path=name, db=_database(options.get("db", "")), **common)
+
+
+def _tcp(
+    place: str, path: str, options: _Options, common: Mapping[str, Any]
+) -> RedisURL:
+    if "," in place:
+        raise ValueError("it names several hosts, as only Sentinels and clusters do")
+    host, port = _address(place, DEFAULT_PORT)
+    db = _database(path.strip("/") or options.get("db", ""))
+    return RedisURL(host=host, port=port, db=db, **common)
+
+
+def _sentinel(
+    place: str, path: str, options: _Options, common: Mapping[str, Any]
+) -> RedisURL:
+    (host, port), *others = _addresses(place, SENTINEL_PORT)
+    service, _, db = path.strip("/").partition("/")
+    if not service:
+        raise ValueError("it names no service, as in redis+sentinel://host/service")
     return RedisURL(
-        path=path,
-        db=_database(_query_db(parts)),
-        username=_decoded(parts.username),
-        password=_decoded(parts.password),
+        host=host,
+        port=port,
+        others=tuple(others),
+        service=unquote(service),
+        db=_database(db or options.get("db", "")),
+        role=_chosen(options, "role", "primary", "replica", "any"),
+        sentinel_user=options.get("sentinel_user"),
+        sentinel_password=options.get("sentinel_password"),
+        **common,
     )
 
 
-def _tcp(parts: SplitResult) -> RedisURL:
-    if not parts.hostname:
+def _cluster(
+    place: str, path: str, options: _Options, common: Mapping[str, Any]
+) -> RedisURL:
+    (host, port), *others = _addresses(place, DEFAULT_PORT)
+    if path.strip("/") not in ("", "0"):
+        raise ValueError("a cluster has no databases but 0")
+    read = _chosen(options, "read", "primary", "replica")
+    return RedisURL(host=host, port=port, others=tuple(others), read=read, **common)
+
+
+# How each is read, and which options it has.
+_SCHEMES = {
+    "redis": (Kind.SERVER, _tcp, _ONE),
+    "rediss": (Kind.SERVER, _tcp, _ONE | _TLS),
+    "unix": (Kind.SERVER, _unix, _ONE),
+    "redis+sentinel": (Kind.SENTINEL, _sentinel, _SENTINEL),
+    "rediss+sentinel": (Kind.SENTINEL, _sentinel, _SENTINEL | _TLS),
+    "redis+cluster": (Kind.CLUSTER, _cluster, _CLUSTER),
+    "rediss+cluster": (Kind.CLUSTER, _cluster, _CLUSTER | _TLS),
+}
+
+
+def _addresses(place: str, usual: int) -> list[Address]:
+    return [_address(each, usual) for each in place.split(",")]
+
+
+def _address(text: str, usual: int) -> Address:
+    if text.startswith("["):
+        host, _, rest = text[1:].partition("]")
+        colon, port = rest[:1], rest[1:]
+    else:
+        host, colon, port = text.partition(":")
+    if not host:
         raise ValueError("it names no host")
-    in_path = parts.path.strip("/")
-    return RedisURL(
-        host=parts.hostname,
-        port=DEFAULT_PORT if parts.port is None else parts.port,
-        db=_database(in_path or _query_db(parts)),
-        username=_decoded(parts.username),
-        password=_decoded(parts.password),
+    if not colon or not port:
+        return host.lower(), usual
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 2**16):
+        raise ValueError(f"{port!r} is no port")
+    return host.lower(), int(port)
+
+
+def _shown(address: Address) -> str:
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _tls(options: _Options) -> TLS:
+    return TLS(
+        ca=options.get("ca"),
+        cert=options.get("cert"),
+        key=options.get("key"),
+        name=options.get("name"),
+        verify=_chosen(options, "verify", "yes", "no") == "yes",
     )
 
 
-def _query_db(parts: SplitResult) -> str:
-    return dict(parse_qsl(parts.query)).get("db", "")
+def _chosen(options: _Options, name: str, *known: str) -> str:
+    value = options.get(name, known[0])
+    if value not in known:
+        raise ValueError(f"{name}={value} is none of {', '.join(known)}")
+    return value
 
 
 def _database(text: str) -> int:
@@ -140,5 +314,5 @@ def _database(text: str) -> int:
     return int(text)
 
 
-def _decoded(text: str | None) -> str | None:
+def _decoded(text: str) -> str | None:
     return unquote(text) if text else None

@@ -15,7 +15,9 @@ from twisted.python.failure import Failure
 
 from sockhost.redis._plain import PlainReader
 
-HELLO = b"%1\r\n$7\r\nversion\r\n$5\r\n9.1.2\r\n"
+# What is sent with each HELLO: the name of the library, and its version.
+INTRODUCED = b"+OK\r\n+OK\r\n"
+HELLO = b"%1\r\n$7\r\nversion\r\n$5\r\n9.1.2\r\n" + INTRODUCED
 
 
 class Wire(StringTransport):

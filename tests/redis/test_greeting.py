@@ -8,10 +8,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from sockhost.interfaces import RedisReplyError
+from sockhost.interfaces import MaybeExecuted, RedisReplyError
 from sockhost.redis.connection import RedisConnection
 from sockhost.redis.greeting import Greeting, greet
-from tests.redis.fakes import HELLO, Wire
+from tests.redis.fakes import HELLO, INTRODUCED, Wire
+
+LIBRARY = [[b"CLIENT", b"SETINFO", b"LIB-NAME"], [b"CLIENT", b"SETINFO", b"LIB-VER"]]
+NO = b"-ERR unknown subcommand\r\n" * 2
 
 
 class GreetTests(SynchronousTestCase):
@@ -28,7 +31,9 @@ class GreetTests(SynchronousTestCase):
     def test_plain(self) -> None:
         """With nothing to say, one command is enough."""
         greeted = self.greet(Greeting())
-        self.assertEqual(self.wire.sent(), [[b"HELLO", b"3"]])
+        hello, *library = self.wire.sent()
+        self.assertEqual(hello, [b"HELLO", b"3"])
+        self.assertEqual([each[:3] for each in library], LIBRARY)
         self.wire.send(HELLO)
         self.successResultOf(greeted)
         self.assertEqual(self.connection.server_version, "9.1.2")
@@ -40,8 +45,8 @@ class GreetTests(SynchronousTestCase):
             Greeting(username="u", password="", client_name="me", db=2)
         )
         self.assertEqual(
-            self.wire.sent(),
-            [[b"HELLO", b"3", b"AUTH", b"u", b"", b"SETNAME", b"me"]],
+            self.wire.sent()[0],
+            [b"HELLO", b"3", b"AUTH", b"u", b"", b"SETNAME", b"me"],
         )
         self.wire.send(HELLO)
         self.assertEqual(self.wire.sent(), [[b"SELECT", b"2"]])
@@ -55,7 +60,7 @@ class GreetTests(SynchronousTestCase):
             greeted = self.greet(Greeting(password="p", client_name="me", db=1))
             self.wire.clear()
             said = []
-            for reply in (refusal, b"+OK\r\n", b"+OK\r\n", b"+OK\r\n"):
+            for reply in (refusal + NO, b"+OK\r\n", b"+OK\r\n", b"+OK\r\n"):
                 self.wire.send(reply)
                 said += self.wire.sent()
             self.assertEqual(
@@ -69,24 +74,52 @@ class GreetTests(SynchronousTestCase):
         """A user is named to an old server too."""
         self.greet(Greeting(username="u", password="p"))
         self.wire.clear()
-        self.wire.send(b"-ERR unknown command 'HELLO'\r\n")
+        self.wire.send(b"-ERR unknown command 'HELLO'\r\n" + NO)
         self.assertEqual(self.wire.sent(), [[b"AUTH", b"u", b"p"]])
 
     def test_old_server_plain(self) -> None:
         """An old server is told nothing where there is nothing to say."""
         greeted = self.greet(Greeting())
         self.wire.clear()
-        self.wire.send(b"-ERR unknown command 'HELLO'\r\n")
+        self.wire.send(b"-ERR unknown command 'HELLO'\r\n" + NO)
         self.assertEqual(self.wire.sent(), [])
         self.successResultOf(greeted)
         self.assertIsNone(self.connection.server_version)
 
+    def test_library_refused(self) -> None:
+        """A server that will not hear of the library is used all the same."""
+        greeted = self.greet(Greeting())
+        self.wire.send(HELLO.removesuffix(INTRODUCED) + NO)
+        self.successResultOf(greeted)
+        self.assertTrue(self.connection.reusable)
+
+    def test_read_only(self) -> None:
+        """A replica of a cluster is told that it is read from."""
+        self.greet(Greeting(read_only=True))
+        self.wire.clear()
+        self.wire.send(HELLO)
+        self.assertEqual(self.wire.sent(), [[b"READONLY"]])
+
     def test_refused(self) -> None:
         """Any other refusal is passed on."""
         greeted = self.greet(Greeting(password="wrong"))
-        self.wire.send(b"-WRONGPASS invalid username-password pair\r\n")
+        self.wire.send(b"-WRONGPASS invalid username-password pair\r\n" + NO)
         failure = self.failureResultOf(greeted, RedisReplyError)
         self.assertEqual(failure.value.code, "WRONGPASS")
+
+    def test_hung_up(self) -> None:
+        """What a server says before it hangs up is the reason."""
+        greeted = self.greet(Greeting())
+        self.wire.send(b"-ERR max number of clients reached\r\n")
+        self.assertNoResult(greeted)
+        self.wire.lose()
+        self.failureResultOf(greeted, RedisReplyError)
+
+    def test_lost(self) -> None:
+        """A server that hangs up without a word was maybe told something."""
+        greeted = self.greet(Greeting())
+        self.wire.lose()
+        self.failureResultOf(greeted, MaybeExecuted)
 
     def test_secret(self) -> None:
         """The password does not show."""

@@ -27,7 +27,7 @@ from sockhost.interfaces import (
 )
 from sockhost.redis.settings import RedisConfig
 from sockhost.redis.unit import RedisKind, RedisUnit
-from tests.redis.fakes import HELLO, FakeServer, Wire
+from tests.redis.fakes import HELLO, INTRODUCED, FakeServer, Wire
 
 CONFIG = RedisConfig(url="unix:///run/v.sock", password="secret")
 
@@ -68,7 +68,7 @@ class StartTests(_UnitCase):
         early = self.client.execute("GET", "a")
         starting = self.start()
         wire = self.server.accept()
-        [hello] = wire.sent()
+        hello = wire.sent()[0]
         self.assertEqual(
             hello[2:], [b"AUTH", b"default", b"secret", b"SETNAME", b"store"]
         )
@@ -94,7 +94,7 @@ class StartTests(_UnitCase):
         """What the server refuses is its own error, once the connection is gone."""
         starting = self.start()
         wire = self.server.accept()
-        wire.send(b"-WRONGPASS no\r\n")
+        wire.send(b"-WRONGPASS no\r\n" + INTRODUCED)
         self.assertNoResult(starting)
         self.reactor.advance(0)
         self.failureResultOf(starting, RedisReplyError)
@@ -329,7 +329,7 @@ class RedisKindTests(SynchronousTestCase):
         """The password may come from the environment, where it must be then."""
         self.patch(__import__("os"), "environ", {"PW": "from there"})
         unit = self.make(password_env="PW")
-        self.assertEqual(unit._greeting.password, "from there")
+        self.assertEqual(unit._dialer.greeting.password, "from there")
         with self.assertRaisesRegex(RedisError, "'OTHER'"):
             self.make(password_env="OTHER")
 
@@ -337,7 +337,7 @@ class RedisKindTests(SynchronousTestCase):
         """The password of the URL gives way to the one beside it."""
         config = RedisConfig(url="redis://:one@h", password="two")
         unit = RedisUnit("store", config, MemoryReactorClock())
-        self.assertEqual(unit._greeting.password, "two")
+        self.assertEqual(unit._dialer.greeting.password, "two")
 
     def test_checked(self) -> None:
         """Values that make no sense are refused."""

@@ -10,7 +10,8 @@ from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from sockhost.redis.url import RedisURL, parse_url
+from sockhost.redis.tls import TLS
+from sockhost.redis.url import Kind, RedisURL, parse_url
 
 
 class ParseUrlTests(SynchronousTestCase):
@@ -57,16 +58,73 @@ class ParseUrlTests(SynchronousTestCase):
             ("unix://", "names no path"),
             ("unix:///" + "x" * 107, "longer than 107"),
             ("redis://[::1", "IPv6"),
+            ("redis://h:0", "'0' is no port"),
+            ("redis://h:70000", "'70000' is no port"),
+            ("redis://h,i", "several hosts"),
+            ("redis://h?ca=x", "'ca' here: client_name, db"),
+            ("rediss://h?verify=maybe", "verify=maybe is none of yes, no"),
+            ("redis+sentinel://h", "names no service"),
+            ("redis+sentinel://h/s?role=master", "primary, replica, any"),
+            ("redis+sentinel://h/s?x=1&sentinel_password=secret", "'x'"),
+            ("redis+cluster://h,,i", "names no host"),
+            ("redis+cluster://h/1", "no databases but 0"),
         ):
             with self.assertRaisesRegex(ValueError, why) as caught:
                 parse_url(bad)
             self.assertIn("expected redis://", str(caught.exception))
             self.assertNotIn("secret", str(caught.exception))
 
+    def test_tls(self) -> None:
+        """An additional s means TLS, and options say whom to trust."""
+        self.assertEqual(
+            parse_url("rediss://h:1?ca=/a%20b.pem&name=redis.example"),
+            RedisURL(host="h", port=1, tls=TLS(ca="/a b.pem", name="redis.example")),
+        )
+        self.assertEqual(
+            parse_url("rediss+cluster://h?verify=no").tls, TLS(verify=False)
+        )
+        own = parse_url("rediss+sentinel://h/s?cert=c&key=k").tls
+        self.assertEqual(own, TLS(cert="c", key="k"))
+
+    def test_sentinel(self) -> None:
+        """Sentinels are named with what they call the service."""
+        url = parse_url(
+            "redis+sentinel://u:p@h,[::1]:7,i:8/my%20db/3"
+            "?role=any&sentinel_user=w&sentinel_password=s&client_name=me"
+        )
+        self.assertEqual(
+            url,
+            RedisURL(
+                kind=Kind.SENTINEL,
+                host="h",
+                port=26379,
+                others=(("::1", 7), ("i", 8)),
+                service="my db",
+                db=3,
+                username="u",
+                password="p",
+                role="any",
+                sentinel_user="w",
+                sentinel_password="s",
+                client_name="me",
+            ),
+        )
+        self.assertNotIn("'s'", repr(url))
+        self.assertEqual(
+            url.at(("j", 9)).addresses,
+            (("j", 9),),
+        )
+
+    def test_cluster(self) -> None:
+        """Of a cluster, some nodes are named."""
+        url = parse_url("redis+cluster://h,i:8?read=replica")
+        self.assertEqual(url.addresses, (("h", 6379), ("i", 8)))
+        self.assertEqual((url.kind, url.read), (Kind.CLUSTER, "replica"))
+
     @given(st.text())
     def test_anything(self, text: str) -> None:
         """Any text is a URL or a ValueError."""
-        for prefix in ("", "redis://", "unix://"):
+        for prefix in ("", "redis://", "unix://", "redis+sentinel://h/"):
             try:
                 url = parse_url(prefix + text)
             except ValueError as error:
@@ -84,6 +142,9 @@ class RedisURLTests(SynchronousTestCase):
             ("redis://u:secret@h:1/2", "redis://u@h:1/2"),
             ("redis://[::1]", "redis://[::1]:6379/0"),
             ("unix://run/v.sock?db=1", "unix://run/v.sock?db=1"),
+            ("rediss://h/1?ca=x", "rediss://h:6379/1"),
+            ("redis+sentinel://:secret@h,i/s", "redis+sentinel://h:26379,i:26379/s/0"),
+            ("rediss+cluster://h,[::1]", "rediss+cluster://h:6379,[::1]:6379"),
         ):
             self.assertEqual(str(parse_url(text)), shown)
             self.assertNotIn("secret", repr(parse_url(text)))

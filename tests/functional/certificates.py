@@ -1,0 +1,126 @@
+"""
+Certificates for functional tests, made when they are needed, and a front that
+speaks TLS before a server that does not.
+"""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+from pathlib import Path
+from typing import Any
+
+from attrs import define
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from twisted.internet.ssl import (
+    Certificate,
+    PrivateCertificate,
+)
+from twisted.protocols.portforward import ProxyFactory
+
+
+@define
+class Authority:
+    """
+    Vouches for certificates, which it writes into a directory.
+
+    @ivar path: the file with its own.
+    """
+
+    directory: Path
+    _key: Any
+    _certificate: x509.Certificate
+
+    @classmethod
+    def made(cls, directory: Path) -> Authority:
+        """Make one."""
+        directory.mkdir(parents=True, exist_ok=True)
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = _name("authority")
+        certificate = (
+            _builder(name, name, key)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+            .sign(key, hashes.SHA256())
+        )
+        authority = cls(directory, key, certificate)
+        authority.path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        return authority
+
+    @property
+    def path(self) -> Path:
+        """The file with its own certificate."""
+        return self.directory / "ca.pem"
+
+    def issue(self, *names: str) -> Path:
+        """
+        Vouch for a certificate.
+
+        @param names: for which it is: DNS names and IP addresses.
+        @return: the file with it and its key.
+        """
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = (
+            _builder(_name(names[0]), self._certificate.subject, key)
+            .add_extension(
+                x509.SubjectAlternativeName([_general(each) for each in names]), False
+            )
+            .sign(self._key, hashes.SHA256())
+        )
+        path = self.directory / f"{names[0].replace(':', '_')}.pem"
+        path.write_bytes(
+            certificate.public_bytes(serialization.Encoding.PEM)
+            + key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+        return path
+
+
+def listen_tls(
+    case: Any, reactor: Any, target: int, own: Path, clients: Path | None = None
+) -> int:
+    """
+    Take TLS connections for the test's time, and hand on what they carry.
+
+    @param target: the TCP port on the loopback interface that it goes to.
+    @param own: the certificate to show.
+    @param clients: vouches for clients, who need a certificate then.
+    @return: the port.
+    """
+    trusted = [] if clients is None else [Certificate.loadPEM(clients.read_bytes())]
+    options = PrivateCertificate.loadPEM(own.read_bytes()).options(*trusted)
+    factory = ProxyFactory("127.0.0.1", target)
+    factory.noisy = False
+    port = reactor.listenSSL(0, factory, options, interface="127.0.0.1")
+    case.addCleanup(port.stopListening)
+    number: int = port.getHost().port
+    return number
+
+
+def _name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def _general(text: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(text))
+    except ValueError:
+        return x509.DNSName(text)
+
+
+def _builder(subject: x509.Name, issuer: x509.Name, key: Any) -> Any:
+    now = datetime.datetime.now(datetime.UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+    )
