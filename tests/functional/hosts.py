@@ -110,6 +110,8 @@ class HostCase(TestCase):
     def setUp(self) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="sockhost-"))
         self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
+        # Last of all: whatever a killed host left running is ended.
+        self.addCleanup(kill_marked, str(self.directory))
         self.run_dir = self.directory / "run"
 
     def write(self, name: str, text: str) -> Path:
@@ -132,7 +134,7 @@ class HostCase(TestCase):
             running,
             argv[0],
             list(argv),
-            env={**os.environ, **(env or {})},
+            env={**os.environ, MARK: str(self.directory), **(env or {})},
             path=str(self.directory),
             childFDs=child_fds,
         )
@@ -176,6 +178,19 @@ class HostCase(TestCase):
             if all(status[key] == value for key, value in wanted.items()):
                 return status
             await pause(0.05)
+
+
+MARK = "SOCKHOST_TEST_DIRECTORY"
+
+
+def kill_marked(directory: str) -> None:
+    """Kill all processes that a test's processes left behind."""
+    wanted = f"{MARK}={directory}".encode()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with suppress(OSError):
+                if wanted in (entry / "environ").read_bytes().split(b"\0"):
+                    os.kill(int(entry.name), signal.SIGKILL)
 
 
 def pause(seconds: float) -> Deferred[None]:

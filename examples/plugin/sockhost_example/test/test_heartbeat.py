@@ -18,7 +18,8 @@ from sockhost.testing.contracts import (
     unit_contract_tests,
 )
 from sockhost.testing.units import MemoryUnitHost
-from sockhost_example.heartbeat import Heartbeat, HeartbeatConfig, HeartbeatKind
+
+from ..heartbeat import Heartbeat, HeartbeatConfig, HeartbeatKind
 
 
 def fixture(case: TestCase) -> UnitFixture:

@@ -12,7 +12,8 @@ from sockhost.testing.contracts import handler_contract_tests
 from sockhost.testing.host import running_host
 from sockhost.testing.sockets import ConnectedPair, connected_pair
 from sockhost.testing.units import MemoryUnitHost
-from sockhost_example.limited import Limited
+
+from ..limited import Limited
 
 # What every handler has to do is tested by what sockhost has for it.
 LimitedHandlerTests = handler_contract_tests(
@@ -68,12 +69,12 @@ class InAHostTests(TestCase):
         """The configuration's options reach the handler."""
         host = await running_host(
             self,
-            """
+            f"""
             [unit.count]
             kind = "socket"
-            path = "{run_dir}/count.sock"
-            handler = "sockhost_example.limited:Limited"
-            options = { limit = 1 }
+            path = "{{run_dir}}/count.sock"
+            handler = "{Limited.__module__}:Limited"
+            options = {{ limit = 1 }}
             """,
         )
         client: FrameClient = await host.connect("count.sock")

@@ -10,7 +10,7 @@ from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from sockhost_example.tap import Clock, ClockMaker
+from ..tap import Clock, ClockMaker
 
 
 class ClockTests(SynchronousTestCase):
