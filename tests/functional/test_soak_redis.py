@@ -1,0 +1,45 @@
+"""
+The soak of the Redis client, for a few seconds: C{python -m
+benchmarks.soak_redis} is the long one.
+"""
+
+from __future__ import annotations
+
+from twisted.internet import reactor
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from benchmarks.soak_redis import GROWTH_LIMIT, Outcome, Plan, soak
+
+
+class SoakTests(TestCase):
+    """Tests for L{soak}."""
+
+    timeout = 120
+
+    async def test_soak(self) -> None:
+        """
+        Through cuts, delays, kills and cancels no reply goes to the wrong
+        caller, nothing acknowledged is lost, and nothing is left.
+        """
+        outcome = await soak(reactor, Plan(seconds=8.0, kill_every=3.0))
+        self.assertEqual(outcome.problems, [])
+        self.assertGreater(outcome.counts["done"], 500)
+        for misfortune in ("maybe", "cuts", "kills"):
+            self.assertGreater(outcome.counts[misfortune], 0, misfortune)
+
+
+class OutcomeTests(SynchronousTestCase):
+    """Tests for L{Outcome}, which judges."""
+
+    def test_good(self) -> None:
+        """Nothing is wrong with a good one."""
+        outcome = Outcome(memory=[1, 2, 2, 2])
+        outcome.judge()
+        self.assertEqual(outcome.problems, [])
+
+    def test_bad(self) -> None:
+        """Commands without an outcome and memory that grows are problems."""
+        outcome = Outcome(memory=[1, 2, 3 + GROWTH_LIMIT])
+        outcome.counts["issued"] = 1
+        outcome.judge()
+        self.assertEqual(len(outcome.problems), 2)
