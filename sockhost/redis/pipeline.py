@@ -18,8 +18,8 @@ from sockhost.interfaces import RedisError, RedisReplyError
 from sockhost.redis.commands.queued import QueuedCommands
 from sockhost.redis.commands.shapes import Shape
 from sockhost.redis.decoding import decode_reply
-from sockhost.redis.names import Place, command_name, place_of
-from sockhost.redis.resp import Argument, encode_command
+from sockhost.redis.names import ORDINARY, Place, command_name, place_of
+from sockhost.redis.resp import Argument, encode_command, pack_command
 from sockhost.redis.scripts import Script
 
 #: Sends encoded commands in one piece: how many, their bytes, seconds to wait.
@@ -56,8 +56,15 @@ class Batching(QueuedCommands):
         @raise ValueError: there is no argument, or one is no valid text.
         @raise RedisError: the command cannot be sent like this.
         """
-        data = encode_command(args)
-        self._check(place_of(args), args)
+        # The way that nearly all take calls as little as it can.
+        try:
+            data = pack_command(args)
+            ordinary = args[0] in ORDINARY
+        except (TypeError, IndexError):
+            data = encode_command(args)
+            ordinary = False
+        if not ordinary:
+            self._check(place_of(args), args)
         self._data.append(data)
         return self
 
