@@ -22,6 +22,7 @@ from sockhost.config import Config, load
 from sockhost.host import ExitStatus, Host
 from sockhost.host.around import Surroundings
 from sockhost.host.exit import leave_with
+from sockhost.host.lock import run_dir_lock
 from sockhost.host.notify import DaemonPipe, StartupFd, SystemdNotifier
 from sockhost.host.rehearsal import rehearse
 from sockhost.host.signals import Signals
@@ -243,13 +244,17 @@ def makeService(options: Options) -> HostService:
     """
     Make the service that C{twistd} runs.
 
-    @raise SystemExit: the configuration cannot be used (78); the reasons were
-        printed.
+    @raise SystemExit: the configuration cannot be used (78), or another host
+        has the run directory (73); the reasons were printed.
     """
     from twisted.internet import reactor
 
     start = options.start()
     config = _read_or_leave(start)
+    try:
+        run_dir_lock(config.host.run_dir).check()
+    except HostLocked as error:
+        _leave(ExitStatus.LOCKED, str(error))
     return HostService(
         lambda parent: start.make_host(reactor, config, parent),
         reactor,

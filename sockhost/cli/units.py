@@ -17,6 +17,9 @@ from sockhost.cli.reach import STREAM_SILENCE, connect, refusals, run_dir_option
 from sockhost.cli.table import host_line, unit_page, unit_table
 from sockhost.control.client import ControlClient, target
 
+STATUS_TIMEOUT = 5.0
+"""Seconds; a host answers at once, or something is wrong that has to be told."""
+
 
 @click.command()
 @click.argument("unit", required=False)
@@ -26,7 +29,7 @@ def status(unit: str | None, as_json: bool, run_dir: str | None) -> None:
     """Show the host and its units, or all that is known of one UNIT."""
     with refusals():
         path = target("host") if unit is None else target("units", unit)
-        said = connect(run_dir).request("GET", path)
+        said = connect(run_dir, STATUS_TIMEOUT).request("GET", path)
     if as_json:
         click.echo(json.dumps(said, indent=2, ensure_ascii=False))
         return
@@ -90,7 +93,8 @@ def _for_each(names: Sequence[str], one: Callable[[str], str]) -> None:
         except Failed as failure:
             if failure.status == ExitStatus.NO_HOST:
                 raise
-            complain(f"{name}: {failure.message}")
+            said = failure.message.removeprefix(f"{name}: ")
+            complain(f"{name}: {said}")
             statuses.add(failure.status)
     if statuses:
         only = statuses.pop()

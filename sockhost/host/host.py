@@ -28,7 +28,7 @@ from sockhost.host.change import Change, check_fixed, summary
 from sockhost.host.end import End, verdict
 from sockhost.host.exit import ExitStatus
 from sockhost.host.hooks import HostHooks
-from sockhost.host.lock import RunDirLock
+from sockhost.host.lock import run_dir_lock
 from sockhost.host.log import announce
 from sockhost.host.once import Coalesced
 from sockhost.host.process import HostProcess
@@ -84,7 +84,7 @@ class Host:
         self._kinds = kinds
         self._around = surroundings or Surroundings()
         self._started = time.time()
-        self._lock = RunDirLock(os.path.join(self.run_dir, "sockhost.pid"))
+        self._lock = run_dir_lock(self.run_dir)
         self._locked = False
         self._notifiers = Notifiers()
         self._units = Units(self, kinds, reactor, self._unit_changed)

@@ -33,6 +33,24 @@ class RunDirLock:
     _fd: int | None = field(default=None, init=False)
     _owner: int = field(default=0, init=False)
 
+    def check(self) -> None:
+        """
+        Look whether another process holds the lock, and touch nothing.  For
+        those who go into the background first, and could not say so then.
+
+        @raise HostLocked: another process holds it.
+        """
+        try:
+            fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return  # L{acquire} tells what there is to tell.
+        try:
+            owner = _holder(fd)
+        finally:
+            os.close(fd)
+        if owner is not None:
+            raise HostLocked(self.path, owner)
+
     def acquire(self) -> None:
         """
         Take the lock and write our process id into the file.
@@ -90,6 +108,11 @@ class RunDirLock:
             return False
         ours = os.fstat(fd)
         return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
+
+
+def run_dir_lock(run_dir: str) -> RunDirLock:
+    """Make the lock of a run directory."""
+    return RunDirLock(os.path.join(run_dir, "sockhost.pid"))
 
 
 def _holder(fd: int) -> int | None:

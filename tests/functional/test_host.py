@@ -322,6 +322,15 @@ class DaemonTests(HostCase):
         self.assertEqual(await parent.ends(), 1)
         self.assertIn("no luck", parent.output)
 
+    async def test_locked(self) -> None:
+        """A second host is refused with its own status by the parent, too."""
+        self.write("sockhost.toml", SLEEPER)
+        first = self.twistd()
+        await first.says("ready; steer it")
+        parent = self.daemon()
+        self.assertEqual(await parent.ends(), 73, parent.output)
+        self.assertIn(f"process {first.pid} holds", parent.output)
+
     async def test_bad_configuration(self) -> None:
         """What is known before the fork has its own exit status."""
         self.write("sockhost.toml", "[host]\nrun_dri = 'x'\n")

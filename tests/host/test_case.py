@@ -17,6 +17,7 @@ from zope.interface import implementer
 from sockhost.config import Config, UnitConfig
 from sockhost.host import Host
 from sockhost.host import host as host_module
+from sockhost.host import lock as lock_module
 from sockhost.host import process as process_module
 from sockhost.host.around import Surroundings
 from sockhost.host.exit import ExitStatus
@@ -154,7 +155,7 @@ class HostCase(SynchronousTestCase):
                 super().release()
                 journal.append("released")
 
-        self.patch(host_module, "RunDirLock", Lock)
+        self.patch(lock_module, "RunDirLock", Lock)
 
     def config(self, *units: UnitConfig, **more: Any) -> Config:
         """Make a configuration in the directory of this test."""
