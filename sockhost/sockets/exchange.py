@@ -188,19 +188,23 @@ class Exchange(ABC):
     def _hand_over_frames(
         self, backlog: deque[bytes], received: Callable[[IClient, bytes], object]
     ) -> None:
-        client = self.client
+        client, server, carrier = self.client, self.server, self.carrier
         while backlog and not self._full():
-            frame = backlog.popleft()
-            self._backlog_bytes -= len(frame)
-            self.frames_in += 1
-            try:
-                answer = received(client, frame)
-                if type(answer) is not bytes:
-                    answer = settle(answer)
-            except Exception:
-                self.fault(Failure())
-            else:
-                self.take(answer, len(frame))
+            most = 0 if server.tight else server.limits.most_queued(self._reading)
+            # All else that makes it full comes by answers of another kind.
+            while backlog and carrier.queued <= most and not server.draining:
+                frame = backlog.popleft()
+                self._backlog_bytes -= len(frame)
+                self.frames_in += 1
+                try:
+                    answer = received(client, frame)
+                    if type(answer) is bytes:
+                        self._put(answer)
+                        continue
+                    self.take(settle(answer), len(frame))
+                except Exception:
+                    self.fault(Failure())
+                break
 
     def _hand_over_batches(
         self,

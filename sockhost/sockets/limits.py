@@ -68,6 +68,10 @@ class Limits:
         """Reading goes on when unanswered requests have fewer bytes than this."""
         return max(1, self.max_in_flight_bytes * 3 // 4)
 
+    def most_queued(self, reading: bool) -> int:
+        """Say how many bytes may queue; see L{reached}."""
+        return self.high_water if reading else self.low_water
+
     def reached(self, reading: bool, queued: int, in_flight: int, size: int) -> bool:
         """
         Say whether so much is owed to a client that it is not to be read from.
