@@ -102,6 +102,13 @@ def _import(spec: str, module_name: str) -> Any:
 
 
 def _told(error: Exception) -> str:
-    where = traceback.extract_tb(error.__traceback__)[-1]
     said = f"{type(error).__name__}: {error}"
-    return f"{said} ({where.filename}, line {where.lineno})"
+    # Neither we nor the machinery of imports are where the mistake is.
+    theirs = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith("<frozen") and frame.filename != __file__
+    ]
+    if not theirs or isinstance(error, SyntaxError):
+        return said
+    return f"{said} ({theirs[-1].filename}, line {theirs[-1].lineno})"

@@ -99,7 +99,7 @@ class LoadTests(SynchronousTestCase):
     def test_no_module(self) -> None:
         """A module that is not there is named, and the traceback logged."""
         said = self.refused("no_such_module_here:X")
-        self.assertIn("No module named 'no_such_module_here'", said)
+        self.assertTrue(said.endswith("No module named 'no_such_module_here'"), said)
         self.assertEqual(len(self.flushLoggedErrors(ModuleNotFoundError)), 1)
 
     def test_module_raises(self) -> None:
@@ -109,6 +109,14 @@ class LoadTests(SynchronousTestCase):
         self.assertIn("ZeroDivisionError: division by zero", said)
         self.assertIn("bad_of_test.py, line 2", said)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_syntax(self) -> None:
+        """A mistake in the syntax is told where it is, and once."""
+        directory = self.write_module("odd_of_test", "def f()\n")
+        said = self.refused("odd_of_test:X", directory)
+        self.assertTrue(said.endswith("(odd_of_test.py, line 1)"), said)
+        self.assertEqual(said.count("line"), 1)
+        self.flushLoggedErrors(SyntaxError)
 
     def test_no_class(self) -> None:
         """A name that the module does not have is told."""
