@@ -18,13 +18,13 @@ from __future__ import annotations
 from typing import Any
 
 from incremental import Version
+from twisted._version import __version__ as installed_version
 from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.main import installReactor
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from sockhost.sockets.hub import Hub, IHubReactor
-from twisted._version import __version__ as installed_version
 
 KNOWN = (Version("Twisted", 26, 4, 0), Version("Twisted", 26, 10, 0))
 """The first and the last version that this was tested with."""

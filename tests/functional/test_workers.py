@@ -266,7 +266,7 @@ class ServingTests(WorkerTests):
                 descriptors(pid),
                 [
                     "/dev/null",  # stdin
-                    "anon_inode",  # epoll
+                    *["anon_inode"] * 2,  # epoll: the reactor's, the hub's
                     *["pipe"] * 2,  # stdout, stderr
                     *["pipe"] * 4,  # what wakes the reactor: for threads, for SIGCHLD
                     *["socket"] * 2,  # port, listener
