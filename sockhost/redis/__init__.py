@@ -24,6 +24,14 @@ The modules, each using only those above it::
     monitor     every command that the server is given
     cache       what was read, as long as it is true (C{cacheable}: what can be)
     listening   the part of the client that is all of these
+    commands    what may be sent, as typed methods
+    scripts     what runs in the server
+    pipeline    many commands at once
+    transaction  all or nothing
+    lock        one at a time
+    scan        all of many
+    streams     members of groups
+    working     the part of the client that is all of these
     client      the object that programs hold, through every loss
     unit        the C{redis} kind: what connects the client
     standalone  L{connect}: the client without a host

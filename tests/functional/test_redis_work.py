@@ -5,13 +5,17 @@ server.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Awaitable
+from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
+from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.unittest import TestCase
 
 from sockhost.interfaces import (
@@ -471,3 +475,30 @@ class StreamTests(_ServerCase):
         await self.add(1)
         (delivery,) = await self.take(reader, 1)
         self.assertEqual(delivery.fields, {b"n": b"1"})
+
+
+class ListingTests(_ServerCase):
+    """What the documentation shows."""
+
+    async def test_runs(self) -> None:
+        """It runs, and does what it says."""
+        path = Path(__file__).parents[2] / "docs/listings/redis_working.py"
+        out, err, code = await getProcessOutputAndValue(
+            sys.executable, [str(path), self.server.unix_url], dict(os.environ)
+        )
+        self.assertEqual((err, code), (b"", 0))
+        self.assertEqual(
+            out.decode().splitlines(),
+            [
+                "{b'name': b'Ada', b'born': b'1815'}",
+                "[(b'bob', 7.0), (b'ada', 9.5)]",
+                "b'listpack'",
+                "[8, RedisReplyError('ERR value is not an integer or out of range')]",
+                "[2, 3]",
+                "[True, 9]",
+                "42",
+                "number 1 has the lock: True",
+                "11 keys",
+                "b'orders' {b'item': b'tea'}",
+            ],
+        )

@@ -153,15 +153,15 @@ class SentTests(SynchronousTestCase):
 
     def test_iterators(self) -> None:
         """What can be gone through only once is enough."""
-        self.redis.hset("h", iter([("a", 1)]))
+        self.redis.hset("h", [("a", 1)])
         self.redis.eval("", iter("ab"), iter("c"))
-        self.redis.msetex(iter([("k", 1), ("l", 2)]))
+        self.redis.sadd("s", *iter("ab"))
         self.assertEqual(
             self.recorder.sent,
             [
                 ("HSET", "h", "a", 1),
                 ("EVAL", "", 2, "a", "b", "c"),
-                ("MSETEX", 2, "k", 1, "l", 2),
+                ("SADD", "s", "a", "b"),
             ],
         )
 

@@ -5,7 +5,7 @@ What the generated commands are made of.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from twisted.internet.defer import Deferred
@@ -17,8 +17,9 @@ Value = bytes | str | int | float
 
 _A = TypeVar("_A", bound=Value)
 _B = TypeVar("_B", bound=Value)
-# The keys of a mapping are invariant: a dict of str is none of str | bytes.
-Pairs = Iterable[tuple[_A, _B]] | Mapping[Any, _B]
+# The keys of a mapping are invariant: a dict of str is none of str | bytes.  And
+# beside Iterable, no type checker finds the type of a dict that is written out.
+Pairs = Sequence[tuple[_A, _B]] | Mapping[Any, _B]
 
 _P = ParamSpec("_P")
 _Q = TypeVar("_Q")
