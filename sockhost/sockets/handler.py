@@ -5,11 +5,11 @@ Finding a handler, making it, and calling its hooks.
 
 from __future__ import annotations
 
+import importlib
 import sys
 import traceback
 from collections.abc import Callable, Mapping
 from functools import reduce
-from importlib import import_module
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -95,7 +95,7 @@ def _check_handler(spec: str, handler: object) -> None:
 
 def _import(spec: str, module_name: str) -> Any:
     try:
-        return import_module(module_name)
+        return importlib.import_module(module_name)
     except Exception as error:
         _log.failure("importing {spec} failed", spec=spec)
         raise SockhostError(f"cannot load {spec}: {_told(error)}") from error
@@ -107,7 +107,8 @@ def _told(error: Exception) -> str:
     theirs = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith("<frozen") and frame.filename != __file__
+        if not frame.filename.startswith("<frozen")
+        and frame.filename not in (__file__, importlib.__file__)
     ]
     if not theirs or isinstance(error, SyntaxError):
         return said
