@@ -30,6 +30,15 @@ EVENTS = 256
 """How many descriptors one turn serves before the reactor's others have theirs."""
 
 
+TURN_BYTES = 1024 * 1024
+LEAST_SHARE = 4096
+"""
+What the streams of a turn may bring together, and what each may bring however
+many they are.  With 64 KiB for each of 100 clients that flood, somebody else
+waited for 100 ms.
+"""
+
+
 class IHubReactor(Interface):
     """A reactor that polls a hub itself."""
 
@@ -67,6 +76,7 @@ class Hub:
 
     @ivar watched: what is called, by descriptor.
     @ivar unsettled: what L{settle} is to call.
+    @ivar share: how much a stream of frames should read in this turn.
     """
 
     _log = Logger()
@@ -79,6 +89,7 @@ class Hub:
         """
         self.watched: dict[int, Watched] = {}
         self.unsettled: list[Callable[[], None]] = []
+        self.share = TURN_BYTES
         self._reactor = reactor
         self._driven = IHubReactor.providedBy(reactor)
         self._epoll: select.epoll | None = None
@@ -162,7 +173,9 @@ class Hub:
         try:
             if self.unsettled:
                 timeout = 0
-            for fd, events in self._epoll.poll(timeout, EVENTS):
+            happened = self._epoll.poll(timeout, EVENTS)
+            self.share = max(TURN_BYTES // (len(happened) or 1), LEAST_SHARE)
+            for fd, events in happened:
                 # An earlier event of this turn may have ended it.
                 watched = get(fd)
                 if watched is not None:

@@ -96,11 +96,11 @@ class HubConnection(AnsweringConnection):
         return False
 
     def _read_on(self) -> None:
-        rest, most = self.rest, self.clients.read
+        rest, most = self.rest, min(self.clients.read, self.hub.share)
         if type(rest) is Partial:
             most = min(READ, rest.missing)
         elif type(rest) is bytes:
-            most = READ - len(rest)
+            most = min(READ - len(rest), self.hub.share)
         try:
             data = read(self.fd, most)
         except BlockingIOError:
