@@ -157,8 +157,9 @@ class AccessTests(ReachCase):
                 f"os.setgroups([{groups}]); os.setgid(65534); os.setuid(65534)\n"
                 "s = socket.socket(socket.AF_UNIX)\n"
                 f"s.connect({self.path!r})\n"
-                "s.sendall(b'\\5\\0\\0\\0x')\n"
-                "try:\n    print('served' if s.recv(9) else 'refused')\n"
+                "try:\n"
+                "    s.sendall(b'\\5\\0\\0\\0x')\n"
+                "    print('served' if s.recv(9) else 'refused')\n"
                 "except OSError:\n    print('refused')\n"
             )
             self.assertEqual(await self.run_program(program), served)
