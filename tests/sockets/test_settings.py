@@ -10,6 +10,7 @@ from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from sockhost.config import structure
+from sockhost.interfaces import ConfigError
 from sockhost.sockets.limits import Limits
 from sockhost.sockets.settings import SocketConfig, same_but_live
 
@@ -49,7 +50,7 @@ class SocketConfigTests(SynchronousTestCase):
         """A path that no socket can have is refused."""
         self.assertIn("107 bytes", self.refused(path="x" * 108))
         self.assertIn("expected", self.refused(path=""))
-        self.assertEqual(len(evolve(GOOD, path="x" * 107).path), 107)
+        self.assertEqual(evolve(GOOD, path="x" * 107).path, "x" * 107)
 
     def test_handler(self) -> None:
         """A handler is a module and a class."""
@@ -71,8 +72,45 @@ class SocketConfigTests(SynchronousTestCase):
             "max_in_flight": 0,
             "max_clients": -1,
             "drain": -0.1,
+            "max_in_flight_bytes": 0,
+            "max_buffered": -1,
+            "frame_timeout": -1.0,
+            "idle_timeout": float("nan"),
+            "stall_timeout": float("inf"),
         }.items():
             self.assertIn("expected a number", self.refused(**{key: wrong}), key)
+
+    def test_greatest_frame(self) -> None:
+        """A frame may be as long as a header can say, if there is room for it."""
+        most = 2**32 - 1
+        config = evolve(GOOD, max_frame=most, max_buffered=most)
+        self.assertEqual(config.limits.max_frame, most)
+        self.assertEqual(evolve(GOOD, max_frame=most, max_buffered=0).max_buffered, 0)
+        self.assertIn("expected", self.refused(max_frame=most + 1, max_buffered=0))
+        self.assertIn(f"{most} bytes of max_frame", self.refused(max_frame=most))
+
+    def test_framing(self) -> None:
+        """The framing is one that there is, and makes codecs."""
+        for name in ("length32", "length32be-exclusive", "netstring", "line"):
+            made = evolve(GOOD, framing=name).codec(50)
+            self.assertEqual(list(made.feed(made.encode(b"x"))), [b"x"])
+        self.assertIn("expected one of length32,", self.refused(framing="length23"))
+
+    def test_half_close(self) -> None:
+        """What becomes of half-closed clients is one of two things."""
+        table = {"path": "x", "handler": "m:C", "half_close": "finish"}
+        config = structure(SocketConfig, table)
+        self.assertEqual(config.limits.half_close, "finish")
+        self.assertRaises(
+            ConfigError, structure, SocketConfig, {**table, "half_close": "linger"}
+        )
+
+    def test_timeouts(self) -> None:
+        """The time-outs are limits, which can change while the socket is open."""
+        config = evolve(GOOD, frame_timeout=1.5, idle_timeout=2, stall_timeout=3)
+        limits = Limits(frame_timeout=1.5, idle_timeout=2, stall_timeout=3)
+        self.assertEqual(config.limits, limits)
+        self.assertTrue(same_but_live(GOOD, config))
 
 
 class SameButLiveTests(SynchronousTestCase):
@@ -85,5 +123,10 @@ class SameButLiveTests(SynchronousTestCase):
 
     def test_different(self) -> None:
         """The handler, its options and the path cannot."""
-        for change in ({"handler": "a:B"}, {"options": {"a": 1}}, {"path": "y"}):
+        for change in (
+            {"handler": "a:B"},
+            {"options": {"a": 1}},
+            {"path": "y"},
+            {"framing": "line"},
+        ):
             self.assertFalse(same_but_live(GOOD, evolve(GOOD, **change)), change)
