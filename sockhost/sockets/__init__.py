@@ -22,6 +22,8 @@ Framed Unix sockets: a handler on one side, clients on the other.
     - L{answers<sockhost.sockets.answers>}: what a handler's method returned.
     - L{session<sockhost.sockets.session>}: one client from C{connected} to
       C{disconnected}.
+    - L{frameprotocol<sockhost.sockets.frameprotocol>}: between transports and
+      sessions.
     - L{server<sockhost.sockets.server>}: all the clients of one socket.
     - L{handler<sockhost.sockets.handler>}: finds a handler, makes it, calls its
       hooks.

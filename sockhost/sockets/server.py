@@ -5,7 +5,6 @@ All the clients of one framed socket in this process.
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
@@ -13,19 +12,14 @@ from typing import Any
 
 from attrs import asdict, define, evolve, field
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
-    IFileDescriptorReceiver,
-    IHalfCloseableProtocol,
     IProtocolFactory,
     IReactorTime,
 )
-from twisted.internet.protocol import Protocol, connectionDone
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from sockhost.interfaces import Disconnected, IClient, ICodec
+from sockhost.interfaces import IClient, ICodec
 from sockhost.sockets.around import Carrier, Quiet, QuietOnes
 from sockhost.sockets.beside import Beside
 from sockhost.sockets.credentials import (
@@ -34,6 +28,7 @@ from sockhost.sockets.credentials import (
     peer_credentials,
 )
 from sockhost.sockets.door import DRAINING, TOO_MANY, Door
+from sockhost.sockets.frameprotocol import FinishingFrameProtocol, FrameProtocol
 from sockhost.sockets.framing import Length32Codec
 from sockhost.sockets.holdings import Holdings
 from sockhost.sockets.latency import TimedHandler
@@ -53,58 +48,6 @@ CLOSING = "the socket is being closed"
 
 FAREWELL = 5.0
 """Seconds that the handler's C{disconnected} gets when the socket is closed."""
-
-
-@implementer(IFileDescriptorReceiver)
-class FrameProtocol(Protocol):
-    """Carries bytes between a transport and a L{Session}."""
-
-    def __init__(self, server: FrameServer) -> None:
-        self._server = server
-        self._session: Session | None = None
-
-    def connectionMade(self) -> None:
-        """A client has connected."""
-        self._session = self._server.open_session(self.transport)
-        self._session.begin()
-
-    def dataReceived(self, data: bytes) -> None:
-        """The client sent something."""
-        assert self._session is not None
-        self._session.feed(data)
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The client is gone, or we have closed the connection."""
-        assert self._session is not None
-        self._session.lost(_why(reason, self._session))
-        self._session = None
-
-    def fileDescriptorReceived(self, descriptor: int) -> None:
-        """A transport that is not meant to take descriptors has taken one."""
-        os.close(descriptor)
-
-    def descriptors_received(self, descriptors: Sequence[int]) -> None:
-        """See L{Receiver<sockhost.sockets.passing.Receiver>}."""
-        assert self._session is not None
-        self._session.client.descriptors_received(descriptors)
-
-    def credentials_received(self, sender: PeerCredentials) -> None:
-        """See L{Receiver<sockhost.sockets.passing.Receiver>}."""
-        assert self._session is not None
-        self._session.client.credentials_received(sender)
-
-
-@implementer(IHalfCloseableProtocol)
-class FinishingFrameProtocol(FrameProtocol):
-    """Lets a client that sends no more have its answers before it is closed."""
-
-    def readConnectionLost(self) -> None:
-        """The client sends no more."""
-        assert self._session is not None
-        self._session.half_close()
-
-    def writeConnectionLost(self) -> None:
-        """Nobody but us could have closed that side."""
 
 
 @define(eq=False)
@@ -167,9 +110,7 @@ class FrameServer:
         self._hurried = False
         self._sessions: set[Session] = set()
         self._quiet: list[QuietOnes] = []
-        self._holdings = Holdings(
-            lambda: self._limits.max_buffered, self._holders
-        )
+        self._holdings = Holdings(lambda: self._limits.max_buffered, self._holders)
         self._patience = Patience(reactor, lambda: self._limits, lambda: self._sessions)
         self._farewells: set[Deferred[None]] = set()
         self._waits: list[_Wait] = []
@@ -401,12 +342,6 @@ def _peer_of(transport: Any) -> PeerCredentials:
     if getattr(handle, "family", None) != socket.AF_UNIX:
         return PeerCredentials()
     return peer_credentials(handle)
-
-
-def _why(reason: Failure, session: Session) -> Disconnected:
-    if reason.check(ConnectionDone) is None:
-        return Disconnected(f"the connection was lost: {reason.getErrorMessage()}")
-    return session.farewell_reason()
 
 
 def _add(session: Session | Quiet, sums: Counters) -> None:

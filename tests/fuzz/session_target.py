@@ -11,8 +11,8 @@ from attrs import define, field
 from twisted.internet.error import ConnectionLost
 
 from sockhost.interfaces import Disconnected
+from sockhost.sockets.frameprotocol import FinishingFrameProtocol
 from sockhost.sockets.limits import Limits
-from sockhost.sockets.server import FinishingFrameProtocol
 from sockhost.sockets.wire import pack
 from tests.sockets.fakes import Connection, Later, Scripted, Served
 

@@ -10,8 +10,8 @@ from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from sockhost.sockets.frameprotocol import FinishingFrameProtocol
 from sockhost.sockets.limits import Limits
-from sockhost.sockets.server import FinishingFrameProtocol
 from sockhost.sockets.wire import pack
 from tests.sockets.fakes import Connection, Later, Scripted, Served
 
