@@ -205,7 +205,9 @@ def _orderly(parameters: list[Parameter]) -> bool:
 
 def _escaped(text: str) -> str:
     text = re.sub(r"`([^`]*)`", r"\1", text)
-    return text.replace("{", "E{lb}").replace("}", "E{rb}").replace("\\", "\\\\")
+    text = text.replace("{", "E{lb}").replace("}", "E{rb}").replace("\\", "\\\\")
+    # At the beginning of a line it would begin a list.
+    return re.sub(r"(?<= )(\d+)\. ", r"C{\1}. ", text)
 
 
 def _docstring(command: Command, parameters: list[Parameter], answer: Answer) -> str:

@@ -220,7 +220,7 @@ class SetCommands(Caller):
 
         Since 2.8.0.  Complexity: O(1) for every call. O(N) for a complete
         iteration, including enough command calls for the cursor to return back to
-        0. N is the number of elements inside the collection.
+        C{0}. N is the number of elements inside the collection.
 
         @param match: sends C{MATCH}.
         @param count: sends C{COUNT}.

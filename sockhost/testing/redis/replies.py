@@ -16,7 +16,7 @@ def encode_reply(value: Any, protocol: int = 3) -> bytes:
     """
     Make the bytes of a reply: of C{None}, C{bytes}, C{str}, C{int}, C{float},
     C{bool}, C{list}, C{set} or C{dict}, at any depth, of a
-    L{RedisReplyError<sockhost.interfaces.RedisReplyError>} or of a L{Push}.
+    L{RedisReplyError<sockhost.interfaces.RedisReplyError>} or of a push.
 
     @param protocol: 2 or 3.
     @raise TypeError: it is of another type.
