@@ -180,6 +180,18 @@ class TransactionTests(_ServerCase):
                 self.assertEqual(await watch.transaction().ping().run(), [True])
         self.assertEqual(await self.connections(), 2)
 
+    async def test_more_than_connections(self) -> None:
+        """More of them than there may be connections wait for each other."""
+
+        async def add(watch: Watch, transaction: Transaction) -> None:
+            await watch.ping()
+            transaction.incr("n")
+
+        keys = [f"k{number}" for number in range(200)]
+        await gatherResults([self.client.transact(add, key) for key in keys])
+        self.assertEqual(await self.client.get("n"), b"200")
+        self.assertLessEqual(await self.connections(), 65)
+
     async def test_transact(self) -> None:
         """Competing transactions are tried until each has been executed."""
         others = [await self.connect() for _ in range(4)]

@@ -4,9 +4,10 @@ Many commands at once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -16,9 +17,11 @@ from sockhost.interfaces import (
     RedisError,
     RedisReplyError,
 )
+from sockhost.redis import RedisClient, connect
 from sockhost.redis.pipeline import Pipeline
 from sockhost.redis.resp import RespReader
 from sockhost.redis.scripts import Script
+from sockhost.redis.transaction import Transaction, Watch
 from sockhost.testing.redis import MemoryRedis
 
 SCRIPT = Script("return 1")
@@ -148,3 +151,74 @@ class PipelineTests(SynchronousTestCase):
         ((count, data, timeout),) = sent
         self.assertEqual((count, timeout), (2, 3.0))
         self.assertEqual(len(RespReader().feed(data)), 2)
+
+
+class CancelledTests(SynchronousTestCase):
+    """Cancelling at every moment, with the real client."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.server = MemoryRedis(self.clock)
+        connecting = connect(self.server.url, self.server.reactor)
+        self.server.pump()
+        self.client: RedisClient = self.successResultOf(connecting)
+
+    def tearDown(self) -> None:
+        closing = self.client.abort()
+        self.server.pump()
+        self.successResultOf(closing)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def at_every_turn(self, send: Callable[[], Deferred[Any]]) -> None:
+        """Cancel after each number of turns; the others keep their replies."""
+        for turns in range(8):
+            before = self.client.execute("ECHO", f"before {turns}")
+            sent = send()
+            after = self.client.execute("ECHO", f"after {turns}")
+            for _ in range(turns):
+                self.clock.advance(0)
+            done = sent.called
+            sent.cancel()
+            self.server.pump()
+            if done:
+                self.successResultOf(sent)
+            else:
+                self.failureResultOf(sent, CancelledError)
+            self.assertEqual(self.successResultOf(before), b"before %d" % turns)
+            self.assertEqual(self.successResultOf(after), b"after %d" % turns)
+
+    def test_pipeline(self) -> None:
+        """No reply of a pipeline goes to anybody else."""
+        self.at_every_turn(lambda: self.client.pipeline().incr("n").incr("n").run())
+
+    def test_transaction(self) -> None:
+        """No reply of a transaction goes to anybody else, and it is whole."""
+        self.at_every_turn(lambda: self.client.transaction().incr("n").incr("n").run())
+        value = self.client.get("n")
+        self.server.pump()
+        self.assertEqual(int(self.successResultOf(value) or 0) % 2, 0)
+
+    def test_watch(self) -> None:
+        """A transaction of its own connection disturbs nobody, and leaves nothing."""
+
+        async def body(watch: Watch, transaction: Transaction) -> None:
+            await watch.get("n")
+            transaction.incr("n").incr("n")
+
+        self.at_every_turn(lambda: self.client.transact(body, "n"))
+        value = self.client.get("n")
+        self.server.pump()
+        self.assertEqual(int(self.successResultOf(value) or 0) % 2, 0)
+        self.assertLessEqual(len(self.server.sessions), 2)
+
+    def test_lock(self) -> None:
+        """An attempt to take a lock that is cancelled leaves it free."""
+
+        async def hold() -> None:
+            async with self.client.lock("l"):
+                pass
+
+        self.at_every_turn(lambda: Deferred.fromCoroutine(hold()))
+        value = self.client.get("l")
+        self.server.pump()
+        self.assertIsNone(self.successResultOf(value))
