@@ -297,9 +297,9 @@ class KnownDefectsTests(_Case):
         """A server that reads its data says so by a type of its own."""
         client = await self.connect()
         await settled(
-            client.execute("SET", f"k{n}", b"x" * 1000) for n in range(20_000)
+            client.execute("SET", f"k{n}", b"x" * 1000) for n in range(10_000)
         )
-        await client.execute("CONFIG", "SET", "key-load-delay", "500")
+        await client.execute("CONFIG", "SET", "key-load-delay", "200")
         await client.execute(
             "CONFIG", "SET", "loading-process-events-interval-bytes", 1024
         )
