@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.sockets.test_identity -*-
+# -*- test-case-name: tests.sockets.test_peer -*-
 """
 What is seldom asked about a client, and found out when it is: its groups, and
 a descriptor of its process.
