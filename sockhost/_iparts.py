@@ -246,12 +246,15 @@ class IRedis(Interface):
 
         @return: fires with the reply, with bytes exactly as the server sent
             them.  Fails with L{RedisReplyError} if the server says so, with
-            L{RedisConnectionError} if the command was not sent, with
+            L{RedisConnectionError} if the command was not sent (with
+            L{RedisQueueFull} because too many are unanswered), with
             L{MaybeExecuted} if its reply was lost, with L{RedisError} if the
             command is not possible on a connection that others share, and with
             C{TypeError} for an argument that cannot be sent.  Cancelling a command that
             was not sent withdraws it; cancelling a sent one discards its reply
-            when that comes, and the command is executed all the same.
+            when that comes, and the command is executed all the same.  A
+            command that blocks holds no other up; cancelling it ends its
+            waiting on the server too.
         """
 
     def when_connected() -> Deferred[None]:

@@ -8,7 +8,9 @@ L{tests.functional.test_redis_listening}.
 
 from __future__ import annotations
 
+import os
 import socket
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
+from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.unittest import TestCase
 
 from benchmarks.redis_proxy import RedisProxy
@@ -327,3 +330,16 @@ class KnownDefectsTests(_Case):
         replies = await client.send_many(50_001, data)
         self.assertEqual(replies[:-1], list(range(1, 50_001)))
         self.assertIsInstance(replies[-1], RedisReplyError)
+
+
+class ListingTests(_Case):
+    """The listing of the documentation."""
+
+    async def test_runs(self) -> None:
+        """It runs as it is printed."""
+        path = Path(__file__).parents[2] / "docs/listings/redis_commands.py"
+        output, errors, status = await getProcessOutputAndValue(
+            sys.executable, [str(path), self.server.unix_url], os.environ
+        )
+        self.assertEqual((errors, status), (b"", 0))
+        self.assertEqual(output.split(b"\n")[:2], [b"1", b"yes"])
