@@ -146,14 +146,24 @@ class StartOrder:
         return None
 
     def _obstacle(self, name: str) -> str | None:
-        for other in self._requires(name):
-            keeper = self.keepers[other]
-            if keeper.state in _GIVEN_UP:
-                return f"requires {other}, which is {keeper.state}: {keeper.reason}"
-            if other in self._waiting and self._obstacle(other) is not None:
-                return f"requires {other}, which {self._obstacle(other)}"
-            if other not in self._waiting and keeper.goal is Goal.DOWN:
-                return f"requires {other}, which was told to stay down"
+        return self._look(name, {})
+
+    def _look(self, name: str, seen: dict[str, str | None]) -> str | None:
+        # There may be very many ways to one unit: each is looked at once.
+        if name not in seen:
+            found = (self._obstacle_in(other, seen) for other in self._requires(name))
+            seen[name] = next((one for one in found if one is not None), None)
+        return seen[name]
+
+    def _obstacle_in(self, other: str, seen: dict[str, str | None]) -> str | None:
+        keeper = self.keepers[other]
+        if keeper.state in _GIVEN_UP:
+            return f"requires {other}, which is {keeper.state}: {keeper.reason}"
+        if other in self._waiting:
+            deeper = self._look(other, seen)
+            return None if deeper is None else f"requires {other}, which {deeper}"
+        if keeper.goal is Goal.DOWN:
+            return f"requires {other}, which was told to stay down"
         return None
 
     def _requires(self, name: str) -> list[str]:

@@ -249,6 +249,24 @@ class ObstacleTests(OrderCase):
             "requires b, which requires a, which is quarantined: its table is bad",
         )
 
+    def test_each_is_looked_at_once(self) -> None:
+        """What a long chain lacks is found by a look at each, not at each way."""
+        self.quarantine("u0")
+        for index in range(1, 50):
+            self.add(unit_config(f"u{index}", f"u{index - 1}"))
+        self.order.want(["u49"])
+        self.assertTrue(self.order.decided("u49"))
+        self.assertIn("requires u0, which is quarantined", self.reason("u49") or "")
+
+    def test_many_ways(self) -> None:
+        """Layers of units that all require all below cost a look at each."""
+        self.add(unit_config("a0"), unit_config("b0"))
+        for index in range(1, 40):
+            below = (f"a{index - 1}", f"b{index - 1}")
+            self.add(unit_config(f"a{index}", *below), unit_config(f"b{index}", *below))
+        self.order.want(["a39", "b39"])
+        self.assertEqual(self.running(), {"a0", "b0"})
+
     def test_stopped(self) -> None:
         """A requirement that somebody stops meanwhile is not waited for."""
         self.add(unit_config("a"), unit_config("b", "a"))
