@@ -72,10 +72,13 @@ class Outlet:
         @param idle: whether they are the only ones that the server has to
             answer.
         """
-        if idle:
+        if not idle:
+            self._wait()
+        elif self._paused or self._line.withdrawn:
             self.flush()
         else:
-            self._wait()
+            # The way of one command at a time.
+            self._send(self._line.unsent.pop())
 
     def end_turn(self) -> None:
         """Send what has gathered since C{awaited} was set."""

@@ -159,13 +159,12 @@ class RespReader:
             return []
         if self._slow is not None:
             return self._feed_slow(data)
-        if b"\r\n|" in data or data.startswith((b"|", b"\n|")):
+        size = self._held_size
+        if b"\n|" in data or data.startswith(b"|") or size + len(data) > self._harmless:
             return self._go_slow(data)
-        if self._held_size + len(data) > self._harmless:
-            return self._go_slow(data)
-        if self._held_size > HELD_LIMIT:
-            return self._feed_searching(data)
-        return self._feed_fast(data)
+        return (
+            self._feed_searching(data) if size > HELD_LIMIT else self._feed_fast(data)
+        )
 
     def _feed_fast(self, data: bytes) -> list[Any]:
         messages: list[Any] = []
