@@ -11,11 +11,25 @@ host and without one::
 
 The modules, each using only those above it::
 
+    values      what replies are made of, and how much of it is taken
     resp        bytes to replies and back (C{_plain}: the same in Python)
+    formatting  commands out of formats
+    decoding    replies as text
+    names       where a command may be sent, by its name
     url         where a server is
-    pulse       whether it is still there
-    connection  one connection: the queue of commands, deadlines, the end
+    settings    what a client can be told
+    slots       what the server owes, in a C{line}
+    deadlines   how long that is waited for
+    wire        the shortest way to the kernel
+    outlet      when bytes are sent
+    inbox       which message is for whom
+    pulse       whether the server is still there
+    connection  one connection: all of these, and the end
     greeting    what is said on a new connection
+    dedicated   connections beside the one that all share
+    alone       commands that block
+    retrying    commands that may be executed twice
+    supply      the connection there is, or what is C{waiting} for it
     push        who is told of what no command has asked for (C{telling}: how)
     mailbox     what waits to be read by an iterator, bounded
     subscription  what one listener of published messages listens to
@@ -35,6 +49,7 @@ The modules, each using only those above it::
     client      the object that programs hold, through every loss
     unit        the C{redis} kind: what connects the client
     standalone  L{connect}: the client without a host
+    adopting    the same on a socket that is connected already
 """
 
 from __future__ import annotations

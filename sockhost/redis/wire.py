@@ -119,7 +119,7 @@ def set_keepalive(transport: Any, seconds: float, user_timeout: float = 0.0) -> 
     if not ITCPTransport.providedBy(transport) or IUNIXTransport.providedBy(transport):
         return
     transport.setTcpKeepAlive(seconds > 0)
-    handle = transport.getHandle()
+    handle: Any = getattr(transport, "getHandle")()  # noqa: B009
     if seconds > 0:
         handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, ceil(seconds))
         apart = ceil(seconds / PROBES)
