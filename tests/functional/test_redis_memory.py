@@ -23,6 +23,7 @@ from sockhost.testing.redis import MemoryRedis
 from sockhost.testing.redis.replies import encode_reply
 from sockhost.testing.redis.table import COMMANDS
 from tests.functional.servers import ValkeyServer
+from tests.testing.redis_table import TABLE, check
 
 CLOCK: Any = IReactorTime(reactor)
 KEYS = st.sampled_from([b"a", b"b", b"c"])
@@ -180,6 +181,13 @@ class OracleTests(SynchronousTestCase):
                 command, lambda reply: data.append(encode_reply(reply, protocol))
             )
         return RespReader().feed(b"".join(data))
+
+    def test_table(self) -> None:
+        """The real server says what the table of the other's tests says."""
+        commands = [command.encode().split() for command, _ in TABLE]
+        _, *replies = self.talk([[b"HELLO", b"3"], *commands])
+        for place, reply in enumerate(replies):
+            check(self, place, reply)
 
     def test_known(self) -> None:
         """Every command of the server in memory is one of the real server."""

@@ -17,6 +17,7 @@ from sockhost.testing.redis.table import (
     double,
     integer,
     pairs,
+    within,
 )
 
 
@@ -95,7 +96,8 @@ def _hvals(call: Call) -> list[bytes]:
 
 @command("HINCRBY", 3, numbers=(2,))
 def _hincrby(call: Call) -> int:
-    value = integer(_hash(call).get(call.args[1], b"0")) + integer(call.args[2])
+    before = integer(_hash(call).get(call.args[1], b"0"))
+    value = within(before + integer(call.args[2]))
     call.store.change(call.key, Hash)[call.args[1]] = b"%d" % value
     call.store.keep(call.key)
     return value

@@ -18,6 +18,7 @@ from sockhost.testing.redis.table import (
     options,
     pairs,
     syntax_error,
+    within,
 )
 
 _TIMES = {"EX": 1, "PX": 1, "EXAT": 1, "PXAT": 1}
@@ -34,10 +35,12 @@ def _set(call: Call) -> Any:
     given = options(words, NX=0, XX=0, GET=0, KEEPTTL=0, IFEQ=1, **_TIMES)
     if {"NX", "XX"} <= given.keys():
         raise syntax_error()
+    expires = when(call, given)
     there = call.store.value(key)
     before = call.store.get(key, bytes) if {"GET", "IFEQ"} & given.keys() else None
     if _allowed(there, before, given):
-        expires = call.store.expires(key) if "KEEPTTL" in given else when(call, given)
+        if "KEEPTTL" in given:
+            expires = call.store.expires(key)
         call.store.set(key, value, expires)
         return before if "GET" in given else OK
     return before if "GET" in given else None
@@ -52,7 +55,13 @@ def _allowed(there: Any, before: bytes | None, given: dict[str, list[bytes]]) ->
 
 
 def when(call: Call, given: dict[str, list[bytes]]) -> float | None:
-    """The time when a key is to be gone that options give."""
+    """
+    The time when a key is to be gone that options give.
+
+    @raise RedisReplyError: they give more than one.
+    """
+    if len(given.keys() & {*_TIMES, "KEEPTTL", "PERSIST"}) > 1:
+        raise syntax_error()
     for name in _TIMES:
         if name in given:
             value = integer(given[name][0])
@@ -98,9 +107,10 @@ def _getdel(call: Call) -> Any:
 @command("GETEX", 1, None)
 def _getex(call: Call) -> Any:
     given = options(call.args[1:], PERSIST=0, **_TIMES)
+    expires = when(call, given)
     value = call.store.get(call.key, bytes)
     if value is not None and given:
-        call.store.expire(call.key, when(call, given))
+        call.store.expire(call.key, expires)
     return value
 
 
@@ -186,7 +196,7 @@ def _incrby(call: Call) -> int:
 
 def _add(call: Call, step: int) -> int:
     before = call.store.get(call.key, bytes)
-    value = (0 if before is None else integer(before)) + step
+    value = within((0 if before is None else integer(before)) + step)
     call.store.put(call.key, b"%d" % value)
     return value
 

@@ -126,6 +126,13 @@ def integer(text: bytes) -> int:
     return int(text)
 
 
+def within(value: int) -> int:
+    """A sum, if it has no more than 64 bits."""
+    if not -(1 << 63) <= value < 1 << 63:
+        raise RedisReplyError("ERR increment or decrement would overflow")
+    return value
+
+
 def double(text: bytes) -> float:
     """Read a number."""
     try:
