@@ -259,7 +259,7 @@ class Child:
                 self._stdin = ProcessWriter(self._reactor, self, 0, fd)
             else:
                 self._readers[number] = self._reader(number, fd)
-        self._protocol.makeConnection(self)
+        self._tell(self._protocol.makeConnection, self)
         self._reactor.addReader(self._watcher)
         self.resumeProducing()
 

@@ -238,6 +238,18 @@ class ChildTests(ChildCase):
         self.assertEqual(self.protocol.told, ["made", "ended"])
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
+    def test_protocol_that_cannot_begin(self) -> None:
+        """A process whose protocol is broken from the start is followed too."""
+
+        def broken(process: Any) -> None:
+            raise RuntimeError("broken")
+
+        self.patch(self.protocol, "makeConnection", broken)
+        self.spawn(output="null")
+        self.exit()
+        self.assertEqual(self.protocol.told, ["exited", "ended"])
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
     def test_signal(self) -> None:
         """A signal goes through the pidfd, by name or number."""
         child = self.spawn()
