@@ -56,13 +56,21 @@ class Change:
         }
 
     async def _remove(self, name: str) -> None:
-        try:
-            await self.units.stop(name, self.asked_by)
-        except (UnitFailed, GoalChanged) as error:
-            self.log.error("{unit} is removed all the same: {e}", unit=name, e=error)
+        while not await self._end(name):
+            self.log.warn("{unit} was started while it is removed", unit=name)
         if self.units.ending:
             raise SockhostError("the host is shutting down")
         self.units.remove(name)
+
+    async def _end(self, name: str) -> bool:
+        # Forgotten while it runs, nobody would ever stop it.
+        try:
+            await self.units.stop(name, self.asked_by)
+        except GoalChanged:
+            return False
+        except UnitFailed as error:
+            self.log.error("{unit} is removed all the same: {e}", unit=name, e=error)
+        return True
 
     def _reorder(self) -> None:
         # The order of the dict is the start order, which the new file decides.

@@ -7,6 +7,7 @@ what each of them may know of the host.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -107,6 +108,7 @@ class Units:
     order: StartOrder = field(init=False)
     ending: bool = field(default=False, init=False)
     _hurry: bool = field(default=False, init=False)
+    _stops: Counter[str] = field(factory=Counter, init=False)
     log = Logger()
 
     def __attrs_post_init__(self) -> None:
@@ -229,23 +231,30 @@ class Units:
 
     async def start(self, name: str) -> None:
         """Start a unit, after what it requires.  Fails as L{Keeper.start} does."""
-        keeper = self.keeper(name)
-        await self._start_needed(name)
-        self.order.forget(name)
+        keeper = await self._prepare(name)
         await keeper.start()
 
     async def stop(self, name: str, asked_by: str) -> None:
         """Stop a unit.  Fails as L{Keeper.stop} does."""
         keeper = self.keeper(name)
+        self._stops[name] += 1
         self.order.forget(name)
         await keeper.stop(asked_by)
 
     async def restart(self, name: str, asked_by: str) -> None:
         """Restart a unit.  Fails as L{Keeper.restart} does."""
-        keeper = self.keeper(name)
-        await self._start_needed(name)
-        self.order.forget(name)
+        keeper = await self._prepare(name)
         await keeper.restart(asked_by)
+
+    async def _prepare(self, name: str) -> Keeper:
+        # While what it requires comes up, it may be stopped or removed.
+        self.keeper(name)
+        stops = self._stops[name]
+        await self._start_needed(name)
+        if self._stops[name] != stops:
+            raise GoalChanged(f"{name} was told to stop")
+        self.order.forget(name)
+        return self.keeper(name)
 
     async def _start_needed(self, name: str) -> None:
         for needed in self.order.closure([name]):

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 
 from sockhost.config import Config, RestartPolicy, UnitConfig
 from sockhost.host.change import Change
+from sockhost.interfaces import GoalChanged
 from sockhost.status import Goal, State
 from tests.host.test_fakes import MemoryConfig, MemoryKind, config, unit_config
 from tests.host.test_units import BAD, UnitsCase
@@ -125,6 +126,18 @@ class ChangeTests(ChangeCase):
         self.successResultOf(changing)
         self.assertEqual(self.units.status(), ())
         self.flushLoggedErrors(RuntimeError)
+
+    def test_started_while_it_is_removed(self) -> None:
+        """A unit that somebody starts meanwhile is not forgotten while it runs."""
+        self.run_units(unit_config("a"))
+        changing = self.change_to()
+        asked = Deferred.fromCoroutine(self.units.start("a"))
+        self.assertNoResult(changing)
+        self.unit("a").stopped()
+        self.successResultOf(changing)
+        self.failureResultOf(asked, GoalChanged)
+        self.assertEqual(self.kind.journal, ["stop a"])
+        self.assertEqual(self.units.status(), ())
 
     def test_changed_in_place(self) -> None:
         """A unit that takes its new configuration goes on."""

@@ -15,6 +15,7 @@ from zope.interface.verify import verifyObject
 from sockhost.config import Problem, Quarantined, UnitConfig
 from sockhost.host.units import Units, UnitView
 from sockhost.interfaces import (
+    GoalChanged,
     IUnitHost,
     NoSuchUnit,
     UnitFailed,
@@ -247,6 +248,36 @@ class StartTests(UnitsCase):
         failure = self.failureResultOf(starting, UnitFailed)
         self.assertIn("no port", failure.getErrorMessage())
         self.assertEqual(self.kind.journal, ["start a"])
+
+    def test_removed_meanwhile(self) -> None:
+        """What was removed while its requirement came up is not started."""
+        self.load(unit_config("a"), unit_config("b", "a"))
+        asked = [self.run_it("start", "b"), self.run_it("restart", "b", "ann")]
+        self.units.remove("b")
+        self.unit("a").ready()
+        for one in asked:
+            self.failureResultOf(one, NoSuchUnit)
+        self.assertEqual(self.unit("b").calls, [])
+
+    def test_stopped_meanwhile(self) -> None:
+        """Who is told to stop while a requirement comes up stays down."""
+        self.load(unit_config("a"), unit_config("b", "a"))
+        asked = [self.run_it("start", "b"), self.run_it("restart", "b", "ann")]
+        self.successResultOf(self.run_it("stop", "b", "bob"))
+        self.unit("a").ready()
+        for one in asked:
+            self.failureResultOf(one, GoalChanged)
+        self.assertEqual((self.state("b"), self.unit("b").calls), (State.DOWN, []))
+
+    def test_stopped_and_started_again(self) -> None:
+        """The last word counts when a requirement comes up."""
+        self.load(unit_config("a"), unit_config("b", "a"))
+        first = self.run_it("start", "b")
+        self.successResultOf(self.run_it("stop", "b", "bob"))
+        self.run_it("start", "b")
+        self.unit("a").ready()
+        self.failureResultOf(first, GoalChanged)
+        self.assertEqual(self.unit("b").calls, ["start"])
 
     def test_done_is_not_done_again(self) -> None:
         """A requirement that has done its work is met."""
