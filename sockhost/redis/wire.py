@@ -14,7 +14,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from math import ceil
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet import main, tcp
 from twisted.internet.interfaces import ITCPTransport, IUNIXTransport
@@ -119,7 +119,7 @@ def set_keepalive(transport: Any, seconds: float, user_timeout: float = 0.0) -> 
     if not ITCPTransport.providedBy(transport) or IUNIXTransport.providedBy(transport):
         return
     transport.setTcpKeepAlive(seconds > 0)
-    handle: Any = getattr(transport, "getHandle")()  # noqa: B009
+    handle = cast(Any, transport).getHandle()
     if seconds > 0:
         handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, ceil(seconds))
         apart = ceil(seconds / PROBES)
