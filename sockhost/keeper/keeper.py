@@ -127,8 +127,16 @@ class Keeper:
             after=config.after if config else (),
             requires=config.requires if config else (),
             uses=config.uses if config else (),
-            details=dict(core.unit.status()) if core.unit is not None else {},
+            details=self._details(core.unit),
         )
+
+    def _details(self, unit: IUnit | None) -> dict[str, object]:
+        try:
+            return dict(unit.status()) if unit is not None else {}
+        except Exception:
+            # A unit may be anybody's, and the status is shown in every change.
+            self._core.log.failure("the status of {unit} failed", unit=self.name)
+            return {}
 
     def describe(self, config: UnitConfig) -> None:
         """Take what the status says of dependencies from a configuration."""
@@ -213,7 +221,11 @@ class Keeper:
     def abort(self) -> None:
         """Cut short the grace of a stop that is under way."""
         if self.state is State.STOPPING and self._core.unit is not None:
-            self._core.unit.abort()
+            try:
+                self._core.unit.abort()
+            except Exception:
+                # Its stop goes on, and so do those of the others.
+                self._core.log.failure("aborting {unit} failed", unit=self.name)
 
     def _may_ask(self, unit: IUnit | None) -> bool:
         # Others hold the client of a usable unit, which a new unit would replace.

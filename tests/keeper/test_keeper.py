@@ -332,6 +332,19 @@ class StopTests(KeeperCase):
         self.keeper.abort()
         self.assertEqual(self.unit.calls, ["stop", "abort"])
 
+    def test_abort_is_broken(self) -> None:
+        """A unit that cannot cut its grace short stops as it would have."""
+
+        def broken() -> None:
+            raise RuntimeError("broken")
+
+        self.bring("stopping")
+        self.patch(self.unit, "abort", broken)
+        self.keeper.abort()
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.unit.stopped()
+        self.assertEqual(self.keeper.state, State.DOWN)
+
     def test_how_it_ended(self) -> None:
         """What the unit says of its end is recorded with who asked for it."""
         self.bring("up")
@@ -728,6 +741,18 @@ class ChangeTests(KeeperCase):
             (status.name, status.kind, status.requires, status.details),
             ("kv", "memory", ("a",), {"calls": 0}),
         )
+
+    def test_status_is_broken(self) -> None:
+        """What a unit cannot say of itself is logged, and hides nothing else."""
+
+        def broken() -> Any:
+            raise RuntimeError("broken")
+
+        self.bring("up")
+        self.patch(self.unit, "status", broken)
+        status = self.keeper.status()
+        self.assertEqual((status.state, status.details), (State.UP, {}))
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
 
 class ReloadTests(KeeperCase):
