@@ -62,7 +62,9 @@ class UnitConfig:
     @ivar enabled: whether the host starts it by itself.
     @ivar description: one line for people.
     @ivar after: units that are started before this one, if they are started.
-    @ivar requires: units that must be up before this one is started.
+    @ivar requires: units that must be up, or done, before this one is started,
+        be it for the first time or again after a loss.  It is left alone when
+        one of them goes.
     @ivar uses: units that the handler gets from C{host.use}; implies C{after}.
     @ivar own: the kind's part: an instance of its C{config_class}.
     @ivar table: the kind's part as plain TOML values, placeholders replaced.

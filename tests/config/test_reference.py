@@ -57,7 +57,6 @@ class ReferenceTests(SynchronousTestCase):
             "``ready``\n    | a table\n    | see there.\n",
             "``ready.delay``\n    | a number; default ``0.0``\n",
             "``enabled``\n    | true or false; default ``true``\n    | whether",
-            "``drain``\n    | a number; default ``0.0``\n",
             "``kind``\n    | a string, required\n",
         ):
             self.assertIn(lines, page)
