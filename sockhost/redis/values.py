@@ -34,7 +34,8 @@ __all__ = ["USUAL_LIMITS", "Limits", "Push", "error_reply", "hiredis"]
 @frozen(kw_only=True)
 class Limits:
     """
-    What is taken from a server.  More is an error that ends the connection.
+    What is taken from a server.  More is an error that ends the connection,
+    noticed when it is announced or, at the latest, when it has come.
 
     @ivar depth: how deep replies may be nested.
     @ivar elements: how many an array, a set or a map may have.

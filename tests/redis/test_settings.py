@@ -79,7 +79,7 @@ class UsedTests(SynchronousTestCase):
         """A server that sends more than is taken is left."""
         wire = self.up(max_bulk=50)
         sent = self.client.execute("GET", "a")
-        wire.send(b"$51\r\n")
+        wire.send(b"$51\r\n" + b"x" * 51)
         self.assertTrue(wire.aborted)
         wire.lose()
         self.failureResultOf(sent, RedisConnectionError)
