@@ -34,7 +34,7 @@ TARGET = ROOT / "sockhost/redis/commands"
 # Commands that are said by other means: subscriptions, monitors, transactions;
 # and what servers say to each other.
 ELSEWHERE = frozenset(
-    [
+    {
         "subscribe",
         "unsubscribe",
         "psubscribe",
@@ -55,7 +55,7 @@ ELSEWHERE = frozenset(
         "debug",
         "pfdebug",
         "pfselftest",
-    ]
+    }
 )
 # Names that mean something else in Python, or in a client.
 RENAMED = {"del": "delete"}
@@ -187,20 +187,7 @@ def _switched(
             type_ = "Literal[False]" if flag else "None"
         kind = each.kind
         made.append(Parameter(each.name, type_, kind, default))
-    required = [p for p in made if p.kind == POSITIONAL and p.default is None]
-    order = required + [p for p in made if p not in required]
-    # A required one cannot stand behind one that is not.
-    return order if _orderly(made) else [p for p in order if p.name]
-
-
-def _orderly(parameters: list[Parameter]) -> bool:
-    seen = False
-    for each in parameters:
-        if each.kind == POSITIONAL:
-            if seen and each.default is None:
-                return False
-            seen = seen or each.default is not None
-    return True
+    return made
 
 
 def _escaped(text: str) -> str:
