@@ -141,11 +141,12 @@ class Host:
             self._around.close()
 
     async def _live_locked(self) -> ExitStatus:
-        self._process.take(
-            host_handlers(self.shutdown, self._reconfigure_by_signal, self._hang_up)
+        handlers = host_handlers(
+            self.shutdown, self._reconfigure_by_signal, self._hang_up
         )
         try:
             try:
+                self._process.take(handlers)
                 await self._start()
             except (StartupFailed, CancelledError) as error:
                 self._fail_start(error)
@@ -240,12 +241,12 @@ class Host:
         if self._end.come(status, reason):
             self.log.info("shutting down: {reason}", reason=reason)
             self._hooks.cancel()
-            if self._looking is not None:
-                self._looking.cancel()
-                self._looking = None
 
     async def _stop(self) -> None:
         self.phase = Phase.STOPPING
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
         self._around.stopping(self._end.reason)
         self.publish(
             Event(at=time.time(), event="stopping", fields={"reason": self._end.reason})

@@ -13,6 +13,7 @@ from attrs import define, field
 
 from sockhost.host.log import HostLog
 from sockhost.host.signals import Signals
+from sockhost.interfaces import StartupFailed
 from sockhost.processes.orphans import OrphanReaper, become_subreaper
 
 
@@ -31,6 +32,7 @@ class HostProcess:
     _log: HostLog = field(init=False)
     _orphans: OrphanReaper = field(init=False)
     _subreaper: Callable[[bool], None] = become_subreaper
+    _taken: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._log = HostLog(os.path.join(self.log_dir, "host.jsonl"))
@@ -41,9 +43,13 @@ class HostProcess:
         Take it all over.
 
         @param handlers: what to do at which signal.
-        @raise OSError: the directory cannot be made.
+        @raise StartupFailed: the directory cannot be made; nothing was taken.
         """
-        os.makedirs(self.log_dir, mode=0o750, exist_ok=True)
+        try:
+            os.makedirs(self.log_dir, mode=0o750, exist_ok=True)
+        except OSError as error:
+            raise StartupFailed(f"no log directory: {error}") from error
+        self._taken = True
         if self.signals is not None:
             self.signals.listen(handlers)
         self._log.start()
@@ -57,7 +63,10 @@ class HostProcess:
         self._log.reopen()
 
     def give_back(self) -> None:
-        """Leave the process as it was."""
+        """Leave the process as it was; legal if nothing was taken."""
+        taken, self._taken = self._taken, False
+        if not taken:
+            return
         self._orphans.uninstall()
         self._subreaper(False)
         self._log.stop()

@@ -254,6 +254,22 @@ class ReadyTests(HostCase):
             self.assertIn(f"failed: no control socket: {error}", self.journal)
             self.assert_ended(ExitStatus.STARTUP_FAILED)
 
+    def test_no_control_socket_and_news(self) -> None:
+        """A look at the units that was planned is not left behind."""
+        self.control.error = PathInUse("somebody listens")
+        self.make(quarantined=(BAD,))
+        self.begin()
+        self.assert_ended(ExitStatus.STARTUP_FAILED)
+
+    def test_no_log_directory(self) -> None:
+        """A log directory that cannot be made is an error, and no defect."""
+        (self.directory / "file").write_text("")
+        self.run_host(host={"log_dir": str(self.directory / "file" / "log")})
+        self.assertEqual(self.successResultOf(self.ended), ExitStatus.STARTUP_FAILED)
+        self.assertEqual(self.flushLoggedErrors(), [])
+        self.assertTrue(any("failed: " in line for line in self.journal))
+        self.assertEqual(self.journal[-2:], ["released", "closed"])
+
     def test_problems(self) -> None:
         """What is wrong with the configuration is logged and shown."""
         problem = Problem("a.toml", "unit.bad.x", 1, "no")

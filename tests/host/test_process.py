@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from sockhost.host import process as process_module
 from sockhost.host.process import HostProcess
 from sockhost.host.signals import Signals
+from sockhost.interfaces import StartupFailed
 from tests.host.test_case import FakeReaper
 from tests.host.test_fakes import FakeReactor, temporary
 
@@ -102,7 +103,9 @@ class HostProcessTests(SynchronousTestCase):
     def test_no_directory(self) -> None:
         """Where the log directory cannot be made, nothing is taken."""
         self.log_dir.parent.write_text("a file where the directory should be")
-        with self.assertRaises(OSError):
-            self.take(self.make())
+        process = self.make()
+        with self.assertRaises(StartupFailed):
+            self.take(process)
+        process.give_back()
         self.assertEqual((self.table, self.subreaper), ({}, []))
         self.assertEqual(self.reaper.installed, 0)
