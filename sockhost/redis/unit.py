@@ -26,8 +26,9 @@ from sockhost.redis.client import RedisClient
 from sockhost.redis.connection import RedisConnection
 from sockhost.redis.dialing import Dialer
 from sockhost.redis.greeting import Greeting
+from sockhost.redis.sentinel import SentinelWatch, watch_over
 from sockhost.redis.settings import RedisConfig
-from sockhost.redis.url import RedisURL, parse_url
+from sockhost.redis.url import Kind, RedisURL, parse_url
 
 # What a connection has from its beginning.
 _CONNECTED = (
@@ -61,6 +62,7 @@ class RedisUnit:
         self._name = name
         self._reactor = reactor
         self._client = RedisClient(reactor)
+        self._watch: SentinelWatch | None = None
         self._configure(config)
         self._server_version: str | None = None
         self._protocol = 2
@@ -73,7 +75,12 @@ class RedisUnit:
 
     def _configure(self, config: RedisConfig) -> None:
         url = parse_url(config.url)
+        if url.kind is Kind.CLUSTER:
+            raise RedisError(f"{url}: a cluster is no single server")
         self._dialer = Dialer.make(self._reactor, config, url, self._name)
+        self._watch = None
+        if url.kind is Kind.SENTINEL:
+            self._watch = watch_over(self._reactor, self._dialer, self._moved)
         self._config = config
         self._url = url
         self.grace = config.grace
@@ -182,6 +189,8 @@ class RedisUnit:
         self._connection = connection
         self._client.attach(connection)
         connection.when_disconnected().addCallback(self._ended, connection)
+        if self._watch is not None:
+            self._watch.start()
 
     # -- the end ------------------------------------------------------------
 
@@ -190,7 +199,18 @@ class RedisUnit:
             return
         self._connection = None
         text = f"{self._url}: {reason or 'closed by its user'}"
-        self._tell_lost(UnitLost(text, success=reason is None))
+        lost = UnitLost(text, success=reason is None)
+        if self._watch is None:
+            self._tell_lost(lost)
+        else:
+            self._watch.stop().addCallback(lambda _: self._tell_lost(lost))
+
+    def _moved(self, reason: RedisError) -> None:
+        connection = self._connection
+        if connection is not None:
+            # What else is connected there is not trusted either.
+            connection.stalled = True
+            connection.abort(reason)
 
     def _tell_lost(self, error: UnitLost) -> None:
         lost, self._lost = self._lost, None
@@ -201,6 +221,8 @@ class RedisUnit:
         self._lost = None
         if self._attempt is not None:
             await self._cancel_attempt(self._attempt)
+        if self._watch is not None:
+            await self._watch.stop()
         await self._client.drain(self.grace)
 
     def _cancel_attempt(self, attempt: Deferred[None]) -> Deferred[None]:
@@ -211,7 +233,10 @@ class RedisUnit:
 
     async def _reload(self, config: RedisConfig) -> bool:
         before = (self._url, self._dialer.greeting, self._config)
+        watch = self._watch
         self._configure(config)
+        if watch is not None:
+            await watch.stop()
         connection = self._connection
         if connection is None or not self._reconnects(*before):
             return True
@@ -233,6 +258,7 @@ class RedisUnit:
         # All the rest holds for what is issued from now on, or for the client.
         now = self._config
         changed = any(getattr(config, key) != getattr(now, key) for key in _CONNECTED)
+        changed = changed or self._watch is not None
         return changed or (url, greeting) != (self._url, self._dialer.greeting)
 
 

@@ -38,6 +38,7 @@ class ValkeyServer:
 
     @ivar directory: where it runs, short enough for a socket's path.
     @ivar options: more of its command line.
+    @ivar argv: all of its command line, or nothing for the usual one.
     """
 
     options: tuple[str, ...] = ()
@@ -45,6 +46,7 @@ class ValkeyServer:
         factory=lambda: Path(tempfile.mkdtemp(prefix="sockhost-valkey-"))
     )
     port: int = field(factory=free_port)
+    argv: list[str] = field(factory=list)
     process: subprocess.Popen[bytes] | None = None
 
     @classmethod
@@ -86,6 +88,8 @@ class ValkeyServer:
             time.sleep(0.005)
 
     def _argv(self) -> list[str]:
+        if self.argv:
+            return [str(get_binary_path()), *self.argv]
         fixed = {
             "--port": str(self.port),
             "--bind": "127.0.0.1",
@@ -111,6 +115,10 @@ class ValkeyServer:
             client.sendall(line)
             return client.recv(65536)
 
+    def call(self, *words: str) -> bytes:
+        """Send a command on a connection of its own, and read a reply."""
+        return self.ask(" ".join(words).encode() + b"\r\n")
+
     def kill(self) -> None:
         """End it like C{kill -9}."""
         self._signal(signal.SIGKILL)
@@ -134,3 +142,69 @@ class ValkeyServer:
     def _signal(self, signum: int) -> None:
         if self.process is not None:
             os.kill(self.process.pid, signum)
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Block until something is so."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > deadline:
+            raise AssertionError("it does not come about")
+        time.sleep(0.02)
+
+
+SENTINEL = """\
+sentinel monitor main 127.0.0.1 {port} {quorum}
+sentinel down-after-milliseconds main 400
+sentinel failover-timeout main 2000
+sentinel parallel-syncs main 1
+"""
+
+
+@define
+class SentinelServers:
+    """
+    A primary, a replica, and Sentinels who watch over them as C{"main"}.
+    """
+
+    primary: ValkeyServer
+    replica: ValkeyServer
+    sentinels: list[ValkeyServer]
+
+    @classmethod
+    def started(cls, case: _Case, count: int = 3) -> SentinelServers:
+        """Start all, and wait until they know each other."""
+        fast = ("--repl-diskless-sync-delay", "0")
+        primary = ValkeyServer.started(case, *fast)
+        of = ("--replicaof", f"127.0.0.1 {primary.port}")
+        replica = ValkeyServer.started(case, *fast, *of)
+        sentinels = [_sentinel(case, primary.port, count) for _ in range(count)]
+        self = cls(primary, replica, sentinels)
+        wait_until(self._settled)
+        return self
+
+    def url(self, query: str = "") -> str:
+        """Where all Sentinels are."""
+        places = ",".join(f"127.0.0.1:{each.port}" for each in self.sentinels)
+        return f"redis+sentinel://{places}/main{query}"
+
+    def _settled(self) -> bool:
+        others = f"num-other-sentinels\r\n${len(str(len(self.sentinels) - 1))}\r\n"
+        others += str(len(self.sentinels) - 1)
+        return all(
+            others.encode() in each.call("SENTINEL", "MASTER", "main")
+            and b"master-link-status\r\n$2\r\nok"
+            in each.call("SENTINEL", "REPLICAS", "main")
+            for each in self.sentinels
+        )
+
+
+def _sentinel(case: _Case, port: int, count: int) -> ValkeyServer:
+    server = ValkeyServer()
+    case.addCleanup(server.remove)
+    path = server.directory / "sentinel.conf"
+    path.write_text(SENTINEL.format(port=port, quorum=count // 2 + 1))
+    server.argv = [str(path), "--sentinel", "--port", str(server.port)]
+    server.argv += ["--bind", "127.0.0.1", "--unixsocket", server.path]
+    server.start()
+    return server

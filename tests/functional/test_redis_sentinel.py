@@ -1,0 +1,135 @@
+"""
+The Redis client with servers that Sentinels watch over.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.trial.unittest import TestCase
+
+from sockhost.interfaces import MaybeExecuted, RedisConnectionError, RedisError
+from sockhost.redis import RedisClient, connect
+from tests.functional.servers import SentinelServers, wait_until
+
+REACTOR: Any = reactor
+
+
+class SentinelTests(TestCase):
+    """Finding the server that is meant, whatever becomes of others."""
+
+    timeout = 60
+
+    def setUp(self) -> None:
+        self.servers = SentinelServers.started(self)
+
+    async def connect(self, url: str, **options: Any) -> RedisClient:
+        client = await connect(url, REACTOR, **options)
+        self.addCleanup(client.abort)
+        return client
+
+    async def role(self, client: RedisClient) -> bytes:
+        role: bytes = (await client.execute("ROLE"))[0]
+        return role
+
+    async def write(self, client: RedisClient) -> None:
+        """Write until that succeeds."""
+        for _ in range(200):
+            try:
+                await client.execute("SET", "k", "after")
+            except RedisError:
+                await deferLater(REACTOR, 0.1)
+            else:
+                return
+        self.fail("no write succeeds")
+
+    async def test_roles(self) -> None:
+        """The primary, a replica, or a replica if there is one."""
+        for query, role in (
+            ("", b"master"),
+            ("?role=replica", b"slave"),
+            ("?role=any", b"slave"),
+        ):
+            client = await self.connect(self.servers.url(query))
+            self.assertEqual(await self.role(client), role)
+        self.servers.replica.kill()
+        wait_until(
+            lambda: all(
+                b"s_down" in each.call("SENTINEL", "REPLICAS", "main")
+                for each in self.servers.sentinels
+            )
+        )
+        client = await self.connect(self.servers.url("?role=any"))
+        self.assertEqual(await self.role(client), b"master")
+        with self.assertRaisesRegex(RedisConnectionError, "no replica is fit"):
+            await self.connect(self.servers.url("?role=replica"))
+
+    async def test_sentinels_down(self) -> None:
+        """One that answers is enough, whether others are dead or hang."""
+        self.servers.sentinels[0].kill()
+        self.servers.sentinels[1].suspend()
+        client = await self.connect(self.servers.url(), connect_timeout=2.0)
+        self.assertEqual(await self.role(client), b"master")
+        # Those who are connected need none.
+        self.servers.sentinels[2].kill()
+        await deferLater(REACTOR, 0.1)
+        self.assertEqual(await self.role(client), b"master")
+        with self.assertRaisesRegex(RedisConnectionError, "redis.sentinel://"):
+            await self.connect(self.servers.url(), connect_timeout=0.5)
+
+    async def test_unknown_service(self) -> None:
+        """A service that nobody knows is named."""
+        url = self.servers.url().replace("/main", "/other")
+        with self.assertRaisesRegex(RedisConnectionError, "no service 'other'"):
+            await self.connect(url)
+
+    async def test_failover_asked_for(self) -> None:
+        """After a failover the same client writes to the new primary."""
+        client = await self.connect(self.servers.url(), wait=10.0)
+        await client.execute("SET", "k", "before")
+        self.servers.sentinels[0].call("SENTINEL", "FAILOVER", "main")
+        # The old one takes writes for a while, and forgets them.
+        while b"after" not in self.servers.replica.call("GET", "k"):
+            await self.write(client)
+            await deferLater(REACTOR, 0.02)
+
+    async def test_primary_killed(self) -> None:
+        """A primary that dies is replaced, for the same client."""
+        client = await self.connect(self.servers.url(), wait=10.0)
+        await client.execute("WAIT", 1, 1000)
+        self.servers.primary.kill()
+        await self.write(client)
+        self.assertIn(b"after", self.servers.replica.call("GET", "k"))
+
+    async def test_primary_hangs(self) -> None:
+        """
+        A primary that hangs is left as soon as a Sentinel tells of another one,
+        and so are the commands that block there.
+        """
+        client = await self.connect(self.servers.url(), wait=10.0)
+        blocked: Deferred[Any] = client.execute("BLPOP", "q", 0)
+        await client.execute("WAIT", 1, 1000)
+        self.servers.primary.suspend()
+        with self.assertRaises(MaybeExecuted):
+            await client.execute("INCR", "n")
+        with self.assertRaises(MaybeExecuted):
+            await blocked
+        await self.write(client)
+        self.assertIn(b"after", self.servers.replica.call("GET", "k"))
+
+    async def test_replica_promoted(self) -> None:
+        """Who reads from a replica leaves it when it becomes the primary."""
+        client = await self.connect(self.servers.url("?role=replica"), wait=10.0)
+        self.servers.sentinels[0].call("SENTINEL", "FAILOVER", "main")
+        while client.connected and self.servers.replica.port == await self.port(client):
+            await deferLater(REACTOR, 0.05)
+
+    async def port(self, client: RedisClient) -> int:
+        """Say to which server a client talks."""
+        try:
+            return int((await client.execute("CONFIG", "GET", "port"))[b"port"])
+        except RedisError:
+            return 0
