@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from attrs import evolve
+from twisted.internet.defer import CancelledError
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -92,6 +93,9 @@ class UsedTests(SynchronousTestCase):
         self.assertIn(b"me", wire.sent()[0])
         self.assertNoResult(blocked)
         self.assertEqual(self.unit.status()["dedicated"], 1)
+        blocked.cancel()
+        self.reactor.advance(0)
+        self.failureResultOf(blocked, CancelledError)
 
     def test_reload(self) -> None:
         """What a connection has from its beginning makes a new one; else not."""
