@@ -121,7 +121,7 @@ class RedisConnection(Protocol):
 
     @property
     def outstanding(self) -> int:
-        """How many commands were given to it and have no reply."""
+        """How many commands have no reply; what is sent in one piece is one."""
         return len(self._slots)
 
     @property
