@@ -204,10 +204,12 @@ class WorkerUnit:
             return None
 
     async def _kill(self) -> None:
-        run, self._run = self._run, None
+        # Kept until it is gone, as a stop that comes meanwhile waits for it too.
+        run = self._run
         if run is not None:
             run.kill()
             await run.gone.wait()
+            self._run = None
 
     async def _stop(self) -> UnitLost | None:
         if self._watching is not None:

@@ -82,9 +82,10 @@ class FakeRun:
         self.end()
 
     def kill(self) -> None:
-        """End."""
+        """End, unless that takes its time."""
         self.told.append("kill")
-        self.end()
+        if not self.stubborn:
+            self.end()
 
     def end(self) -> None:
         """It has ended."""
@@ -136,6 +137,21 @@ class WorkerUnitTests(SynchronousTestCase):
     def test_down(self) -> None:
         """Without a worker there is no process id."""
         self.assertEqual(self.unit.status(), {"pid": None})
+
+    def test_stopped_while_it_is_killed(self) -> None:
+        """A stop waits for the worker whose failed start is being ended."""
+        starting = self.unit.start(self.lost.append)
+        run = self.runs[-1]
+        run.stubborn = True
+        run.ready.errback(NotReady("too slow"))
+        self.assertEqual(run.told, ["kill"])
+        stopping = self.unit.stop()
+        self.failureResultOf(starting, CancelledError)
+        self.assertNoResult(stopping)
+        run.end()
+        self.successResultOf(stopping)
+        self.assertEqual(self.unit.status(), {"pid": None})
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_waits_for_prototype(self) -> None:
         """While there is no prototype it waits, without a limit."""
