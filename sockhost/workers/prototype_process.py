@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from itertools import count
 from typing import IO, Any, Protocol
 
@@ -104,20 +105,21 @@ class RunningPrototype:
         self._streams = count(1)
         self._forking: dict[int, ForkCaller] = {}
         self._workers: dict[int, WorkerProcess] = {}
-        ours, theirs = channel_pair()
-        with theirs:
-            try:
+        # First what may fail: once it is executed, somebody has to end it.
+        with ExitStack() as undo:
+            preparation = undo.enter_context(_as_file(spec.dumps()))
+            ours, theirs = channel_pair()
+            undo.enter_context(ours)
+            with theirs:
                 self._child = spawner.spawn(
                     _child_spec(theirs), _Follower(output, self._exited, self._ended)
                 )
-            except BaseException:
-                ours.close()
-                raise
+            undo.pop_all()
         self.pid: int = self._child.pid
         self._channel = Channel(
             reactor, ours, self.pid, self._received, self._channel_lost
         )
-        self._channel.send(Prepare(), _as_file(spec.dumps()))
+        self._channel.send(Prepare(), preparation)
 
     @property
     def usable(self) -> bool:

@@ -157,6 +157,36 @@ class RunningPrototypeTests(SynchronousTestCase):
         self.spawner.protocol.processExited(Failure(reason))
         self.spawner.protocol.processEnded(Failure(reason))
 
+    def test_no_descriptor(self) -> None:
+        """Where its specification finds no room, nothing is executed."""
+
+        def full(data: bytes) -> BytesIO:
+            raise OSError(24, "Too many open files")
+
+        self.patch(prototype_process, "_as_file", full)
+        with self.assertRaises(OSError):
+            self.launch()
+        self.assertIsNone(self.spawner.spec)
+        self.assertEqual([one.closed for one in self.sockets], [False, False])
+
+    def test_no_channel(self) -> None:
+        """Without a channel nothing is executed, and nothing is left open."""
+        made: list[BytesIO] = []
+
+        def make(data: bytes) -> BytesIO:
+            made.append(BytesIO(data))
+            return made[-1]
+
+        def full() -> None:
+            raise OSError(24, "Too many open files")
+
+        self.patch(prototype_process, "_as_file", make)
+        self.patch(prototype_process, "channel_pair", full)
+        with self.assertRaises(OSError):
+            self.launch()
+        self.assertIsNone(self.spawner.spec)
+        self.assertTrue(made[0].closed)
+
     def test_launch(self) -> None:
         """A fresh interpreter gets its socket, the search path and the spec."""
         run = self.launch()
