@@ -21,6 +21,8 @@ from sockhost.supervise.execution import Once
 #: The variable that tells a program the path.
 VARIABLE = "NOTIFY_SOCKET"
 _MAX_MESSAGE = 65536
+#: A program that writes without a pause leaves the others their turns.
+_AT_ONCE = 32
 _MAX_PATH = 107
 
 
@@ -107,8 +109,10 @@ class NotifySocket:
         return "notify socket"
 
     def doRead(self) -> Any:
-        """Read the datagrams that are there."""
-        while self._socket is not None:
+        """Read the datagrams that are there, up to a number of them."""
+        for _ in range(_AT_ONCE):
+            if self._socket is None:
+                break
             try:
                 data = self._socket.recv(_MAX_MESSAGE)
             except BlockingIOError:

@@ -13,6 +13,19 @@ from zope.interface.verify import verifyObject
 from sockhost.supervise.notify import NotifySocket, notify_path
 
 
+class Flood:
+    """A socket that never runs out of datagrams."""
+
+    taken = 0
+
+    def recv(self, size: int) -> bytes:
+        """Give one more, but not for ever."""
+        self.taken += 1
+        if self.taken > 1000:
+            raise BlockingIOError()
+        return b"STATUS=again"
+
+
 class NotifySocketTests(SynchronousTestCase):
     """What a program says of itself."""
 
@@ -48,6 +61,14 @@ class NotifySocketTests(SynchronousTestCase):
         """What cannot be decoded hurts nobody."""
         self.notify.message(b"\xff\xfe\n\nSTATUS=\xff")
         self.assertFalse(self.notify.ready.fired)
+
+    def test_flood(self) -> None:
+        """A program that never stops talking does not have the host to itself."""
+        flood = Flood()
+        self.patch(self.notify, "_socket", flood)
+        self.notify.doRead()
+        self.assertLessEqual(flood.taken, 100)
+        self.assertEqual(self.notify.status, "again")
 
     def test_close(self) -> None:
         """Closing what was never opened does nothing."""
