@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -199,20 +198,23 @@ def tail(path: str, lines: int) -> bytes:
         newest = older + newest
         index += 1
     # Not splitlines: it takes what a progress bar writes for lines.
-    return b"".join(re.findall(rb"[^\n]*\n|[^\n]+", newest)[-lines:])
+    pieces = lines + newest.endswith(b"\n")
+    return b"\n".join(newest.rsplit(b"\n", pieces)[-pieces:])
 
 
 def _tail_of_file(path: str, lines: int) -> bytes | None:
     try:
         with open(path, "rb") as file:
             position = file.seek(0, os.SEEK_END)
-            data = b""
-            while position and data.count(b"\n") <= lines:
+            blocks: list[bytes] = []
+            count = 0
+            while position and count <= lines:
                 start = max(0, position - _BLOCK)
                 file.seek(start)
-                data = file.read(position - start) + data
+                blocks.append(file.read(position - start))
+                count += blocks[-1].count(b"\n")
                 position = start
-            return data
+            return b"".join(reversed(blocks))
     except FileNotFoundError:
         return None
 
