@@ -30,8 +30,8 @@ EVENTS = 256
 """How many descriptors one turn serves before the reactor's others have theirs."""
 
 
-TURN_BYTES = 1024 * 1024
-LEAST_SHARE = 4096
+TURN_BYTES = 512 * 1024
+LEAST_SHARE = 2048
 """
 What the streams of a turn may bring together, and what each may bring however
 many they are.  With 64 KiB for each of 100 clients that flood, somebody else
