@@ -159,7 +159,7 @@ class RedisClient(ListeningClient, WorkingClient):
         """
         Send commands that L{encode_command
         <sockhost.redis.resp.encode_command>} or L{format_command
-        <sockhost.redis.resp.format_command>} has made.  It is not looked at
+        <sockhost.redis.formatting.format_command>} has made.  It is not looked at
         what they are.
 
         @param count: how many they are.

@@ -120,7 +120,7 @@ class RespReader:
     Strings of every kind are C{bytes}, a big number is its digits, sets are
     lists, maps are dicts (or a list of pairs where a key cannot be one), an
     error is a L{RedisReplyError<sockhost.interfaces.RedisReplyError>} as a
-    value, also within an array, and a push is a L{Push}.  Attributes are left
+    value, also within an array, and a push is a C{Push}.  Attributes are left
     out.
 
     @ivar limits: what is taken.  Limits that are very small cost speed.

@@ -70,7 +70,7 @@ class HubListener(UnixListener):
         """
         @param bound: a listening socket; the listener closes it when it stops.
         @param server: whose clients they are; is asked about each.
-        @param on_lost: called once if accepting has ended without L{stop}.
+        @param on_lost: called once if accepting has ended without C{stop}.
         """
         self._hub = hub_of(reactor)
         inside: Any = _InHub(self._hub, reactor)

@@ -117,7 +117,8 @@ class MemoryUnitHost:
     """
     An L{IUnitHost} without a host, for the tests of kinds and handlers.
 
-    @ivar reactor: a L{Clock}, unless the test gives a better one.
+    @ivar reactor: a L{Clock<twisted.internet.task.Clock>}, unless the test
+        gives a better one.
     @ivar clients: what L{use} returns, by name.
     @ivar kinds: what L{child_kind} returns, by name.
     @ivar events: what was published, in order.
