@@ -17,14 +17,18 @@ from attrs import define, field
 
 from sockhost.interfaces import HostLocked
 
+# Locks of an open file description, which Python has no names for.  A lock of
+# the process would be lost as soon as anything in it opens and closes the file.
+_F_OFD_GETLK, _F_OFD_SETLK = 36, 37
 # struct flock of Linux on 64 bits: type, whence, start, len, pid
 _FLOCK = struct.Struct("hhqqi4x")
+_WRITE_LOCK = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 
 
 @define
 class RunDirLock:
     """
-    A POSIX record lock on the pid file of a run directory, held for life.
+    A record lock on the pid file of a run directory, held for life.
 
     @ivar path: the pid file.
     """
@@ -45,11 +49,10 @@ class RunDirLock:
         except OSError:
             return  # L{acquire} tells what there is to tell.
         try:
-            owner = _holder(fd)
+            if _is_held(fd):
+                raise HostLocked(self.path, _owner(fd))
         finally:
             os.close(fd)
-        if owner is not None:
-            raise HostLocked(self.path, owner)
 
     def acquire(self) -> None:
         """
@@ -90,16 +93,16 @@ class RunDirLock:
         fd, self._fd = self._fd, None
         if fd is None:
             return
-        # A forked copy of this process has the descriptor, but not the lock.
+        # A forked copy of this process shares the lock, and must not end it.
         if self._owner == os.getpid() and self._is_ours(fd):
             os.unlink(self.path)
         os.close(fd)
 
     def _lock(self, fd: int) -> None:
         try:
-            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.fcntl(fd, _F_OFD_SETLK, _WRITE_LOCK)
         except (BlockingIOError, PermissionError):
-            raise HostLocked(self.path, _holder(fd)) from None
+            raise HostLocked(self.path, _owner(fd)) from None
 
     def _is_ours(self, fd: int) -> bool:
         try:
@@ -115,7 +118,12 @@ def run_dir_lock(run_dir: str) -> RunDirLock:
     return RunDirLock(os.path.join(run_dir, "sockhost.pid"))
 
 
-def _holder(fd: int) -> int | None:
-    asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-    kind, _, _, _, pid = _FLOCK.unpack(fcntl.fcntl(fd, fcntl.F_GETLK, asked))
-    return None if kind == fcntl.F_UNLCK else int(pid)
+def _is_held(fd: int) -> bool:
+    kind = _FLOCK.unpack(fcntl.fcntl(fd, _F_OFD_GETLK, _WRITE_LOCK))[0]
+    return bool(kind != fcntl.F_UNLCK)
+
+
+def _owner(fd: int) -> int | None:
+    # Whoever holds the lock has written this; it is for the message only.
+    text = os.pread(fd, 32, 0)
+    return int(text) if text.strip().isdigit() else None

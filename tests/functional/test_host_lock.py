@@ -110,8 +110,6 @@ class TwoProcessesTests(TestCase):
             finally:
                 os._exit(0)
         os.waitpid(pid, 0)
-        # Not read here: a process that closes any descriptor of the file loses
-        # its lock.
-        self.assertTrue(self.path.exists())
+        self.assertEqual(self.path.read_text(), f"{os.getpid()}\n")
         _, said = self.other()
         self.assertEqual(said, f"refused {os.getpid()}")

@@ -12,7 +12,6 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from sockhost.host import lock as _host_lock
 from sockhost.host.lock import RunDirLock
 from sockhost.interfaces import HostLocked
 from tests.host.test_fakes import temporary
@@ -88,55 +87,66 @@ class RunDirLockTests(SynchronousTestCase):
 
     def test_removed_while_taken(self) -> None:
         """A file that its owner removes as it is being locked is made again."""
-        real, taken = fcntl.lockf, []
+        real, taken = fcntl.fcntl, []
 
-        def lockf(fd: int, how: int) -> None:
-            real(fd, how)
+        def lock(fd: int, command: int, argument: bytes) -> bytes:
+            answer = real(fd, command, argument)
             taken.append(fd)
             if len(taken) == 1:
                 self.path.unlink()
+            return answer
 
-        self.patch(fcntl, "lockf", lockf)
+        self.patch(fcntl, "fcntl", lock)
         self.lock.acquire()
         self.assertEqual(len(taken), 2)
         self.assertEqual(self.path.read_text(), f"{os.getpid()}\n")
 
+    def test_read_meanwhile(self) -> None:
+        """Reading the file in the same process does not cost the lock."""
+        self.lock.acquire()
+        self.path.read_text()
+        self.assertRaises(HostLocked, RunDirLock(str(self.path)).acquire)
+
 
 class RefusedTests(SynchronousTestCase):
-    """A lock that another holds, with the kernel's part played by hand."""
+    """A lock that another holds; it is that of the open file, not of the process."""
 
     def setUp(self) -> None:
         self.path = temporary(self) / "sockhost.pid"
-        self.path.write_text("17\n")
+        self.holder = RunDirLock(str(self.path))
+        self.holder.acquire()
+        self.addCleanup(self.holder.release)
         self.before = len(os.listdir("/proc/self/fd"))
-        self.patch(fcntl, "lockf", self.refuse)
 
-    def refuse(self, fd: int, how: int) -> None:
-        """Play a kernel that refuses."""
-        raise BlockingIOError(11, "Resource temporarily unavailable")
-
-    def acquire(self, answer: bytes) -> HostLocked:
-        """Be refused, with what the kernel says of the holder."""
-        self.patch(fcntl, "fcntl", lambda *_: answer)
+    def refused(self) -> HostLocked:
+        """Be refused."""
         with self.assertRaises(HostLocked) as raised:
             RunDirLock(str(self.path)).acquire()
         error: HostLocked = raised.exception
         return error
 
     def test_owner(self) -> None:
-        """The owner is the one that the kernel names, not the one in the file."""
-        answer = _host_lock._FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 4711)
-        self.assertEqual(self.acquire(answer).owner, 4711)
+        """The owner is the one that wrote the file."""
+        self.assertEqual(self.refused().owner, os.getpid())
 
-    def test_gone_meanwhile(self) -> None:
-        """An owner that let go between the two questions is not guessed."""
-        answer = _host_lock._FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, 0, 0, 17)
-        self.assertIsNone(self.acquire(answer).owner)
+    def test_check(self) -> None:
+        """One can look first, and is told the same."""
+        with self.assertRaises(HostLocked) as raised:
+            RunDirLock(str(self.path)).check()
+        self.assertEqual(raised.exception.owner, os.getpid())
+        self.holder.release()
+        RunDirLock(str(self.path)).check()
+        self.assertFalse(self.path.exists())
+
+    def test_odd_owner(self) -> None:
+        """A file that does not say it is not guessed at."""
+        self.path.write_text("somebody\n")
+        self.assertIsNone(self.refused().owner)
 
     def test_nothing_touched(self) -> None:
         """The file is as it was, and no descriptor is left."""
-        answer = _host_lock._FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 4711)
-        self.acquire(answer)
+        self.path.write_text("17\n")
+        self.refused()
         self.assertEqual(self.path.read_text(), "17\n")
         self.assertEqual(len(os.listdir("/proc/self/fd")), self.before)
 
@@ -146,6 +156,5 @@ class RefusedTests(SynchronousTestCase):
         def refuse(*_args: Any) -> None:
             raise PermissionError(13, "Permission denied")
 
-        self.patch(fcntl, "lockf", refuse)
-        answer = _host_lock._FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 4711)
-        self.assertEqual(self.acquire(answer).owner, 4711)
+        self.patch(fcntl, "fcntl", refuse)
+        self.assertEqual(self.refused().owner, os.getpid())
