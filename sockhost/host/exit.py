@@ -19,8 +19,8 @@ class ExitStatus(IntEnum):
     @cvar WAIT_FAILED: the C{wait} hook failed.
     @cvar USAGE: the command line is wrong.
     @cvar WATCHED_PID_GONE: the process of C{--watch-pid} has ended.
-    @cvar STARTUP_FAILED: the C{startup} hook failed, or the control socket
-        could not be made.
+    @cvar STARTUP_FAILED: the C{startup} hook failed, or the run directory, the
+        log directory or the control socket could not be made.
     @cvar LOCKED: another host holds the run directory.
     @cvar UNIT_FAILED: a unit of C{wait_for} failed.
     @cvar CONFIG: the configuration is bad.
