@@ -133,7 +133,9 @@ class ExitStatusTests(HostCase):
         before = sorted(os.listdir(self.run_dir))
         for status, output in await self.both():
             self.assertEqual(status, 73, output)
-            self.assertIn(f"a host already runs here: process {first.pid} holds", output)
+            self.assertIn(
+                f"a host already runs here: process {first.pid} holds", output
+            )
         self.assertEqual(sorted(os.listdir(self.run_dir)), before)
         self.assertEqual((await self.unit("sleeper"))["state"], "up")
 
@@ -347,7 +349,7 @@ class SignalTests(HostCase):
         same = SLEEPER.replace("    ", "")
         self.write("hooks.py", HOOKS)
         host = '[host]\nlifecycle = "hooks:Noting"\n'
-        first = host + same + more.format("old", 1) * 0 + more.format("changing", 1001)
+        first = host + same + more.format("changing", 1001)
         self.write("sockhost.toml", first + more.format("leaving", 1002))
         running = self.twistd()
         await running.says("ready; steer it")
