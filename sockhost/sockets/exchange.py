@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
@@ -107,18 +107,10 @@ class Exchange(ABC):
     @property
     def quiet(self) -> bool:
         """Whether it is open, and all that it holds is what it has counted."""
-        return (
-            self.phase is Phase.OPEN
-            and self._reading
-            and self._held == 0
-            and not (self.busy or self._backlog or self._delivering)
-            and not (self.codec.buffered or self.codec.error or self.finished)
-            and not self.server.draining
-        )
-
-    def answered(self, result: object, answer: Deferred[Any], size: int) -> None:
-        """A request has been answered that was taken over with others."""
-        self._answered(result, answer, 1, size, self._reply)
+        owing = self.busy or self._backlog or self._delivering or self._held
+        over = self.codec.buffered or self.codec.error or self.finished
+        open_still = self.phase is Phase.OPEN and not self.server.draining
+        return open_still and self._reading and not (owing or over)
 
     def feed(self, data: bytes) -> None:
         """Bytes have arrived."""
@@ -231,9 +223,9 @@ class Exchange(ABC):
     def take(self, answer: object, size: int) -> None:
         """The handler has returned something for a frame of this size."""
         if isinstance(answer, Deferred):
-            self._await(answer, 1, size, self._reply)
+            self._await(answer, 1, size, self.reply)
         else:
-            self._reply(answer)
+            self.reply(answer)
 
     def _await(
         self,
@@ -247,10 +239,10 @@ class Exchange(ABC):
         self._work.add(answer)
         self.in_flight += frames
         self.in_flight_bytes += size
-        answer.addBoth(self._answered, answer, frames, size, reply)
+        answer.addBoth(self.answered, answer, frames, size, reply)
         answer.addErrback(self._broken)
 
-    def _answered(
+    def answered(
         self,
         result: object,
         answer: Deferred[Any],
@@ -258,6 +250,7 @@ class Exchange(ABC):
         size: int,
         reply: Callable[[Any], None],
     ) -> None:
+        """A Deferred that the handler had returned has fired."""
         assert self._work is not None
         self._work.discard(answer)
         if not self._work:
@@ -272,7 +265,8 @@ class Exchange(ABC):
             reply(result)
         self.progress()
 
-    def _reply(self, answer: object) -> None:
+    def reply(self, answer: object) -> None:
+        """Send an answer, if it is one."""
         if answer is None:
             return
         try:
@@ -299,13 +293,18 @@ class Exchange(ABC):
 
     def _take_each(self, answers: Sequence[object], sizes: Sequence[int]) -> None:
         for answer, size in zip(answers, sizes, strict=True):
-            settled = settle(answer)
             if self.phase is Phase.OPEN:
-                self.take(settled, size)
-            elif isinstance(settled, Deferred):
-                # An earlier one was bad: what has begun is ended, as in _close.
-                settled.addErrback(self._too_late)
-                settled.cancel()
+                self.take(settle(answer), size)
+            else:
+                self.discard(answer)
+
+    def discard(self, answer: object) -> None:
+        """End what was begun for a frame behind one that was the last."""
+        if isinstance(answer, Coroutine):
+            answer.close()
+        elif isinstance(answer, Deferred):
+            answer.addErrback(self._too_late)
+            answer.cancel()
 
     def _put(self, payload: bytes) -> None:
         data = self.codec.encode(payload)

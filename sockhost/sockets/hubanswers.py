@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 
 from sockhost.interfaces import Disconnected, FrameError
 from sockhost.sockets.answers import settle
+from sockhost.sockets.around import Phase
 from sockhost.sockets.hubclients import Run
 from sockhost.sockets.hubquiet import UNTOLD, QuietConnection
 from sockhost.sockets.hubwriter import OPEN, RawWriter
@@ -145,6 +146,8 @@ class AnsweringConnection(QuietConnection):
             self._take_other(answer, size)
 
     def _take_other(self, answer: object, size: int) -> None:
+        # What is asynchronous is to begin before the next frame is given.
+        self.clients.runs = False
         try:
             settled = settle(answer)
         except Exception:
@@ -157,14 +160,18 @@ class AnsweringConnection(QuietConnection):
 
     def _take_with_session(self, answer: object, size: int) -> None:
         session = self.wake()
+        if session.phase is not Phase.OPEN:
+            session.discard(answer)
+            return
         try:
             session.take(settle(answer), size)
         except Exception:
             session.fault(Failure())
 
     def _answered(self, result: object, answer: Deferred[Any], size: int) -> None:
-        if self.session is not None:
-            self.session.answered(result, answer, size)
+        session = self.session
+        if session is not None:
+            session.answered(result, answer, 1, size, session.reply)
             self.sleep()
             return
         work = self.work
@@ -173,7 +180,10 @@ class AnsweringConnection(QuietConnection):
         if not work:
             self.work = None
         self.in_flight_bytes -= size
-        if type(result) is bytes:
+        run = self.clients.run
+        if type(result) is bytes and run is not None and run.connection is self:
+            self.take(result, size)
+        elif type(result) is bytes:
             # Framed at the end of the turn, all at once like a run: of the 1.5
             # microseconds that such an answer costs, 1 is Twisted's.
             if self.late is None:

@@ -6,6 +6,7 @@ What the connections of one socket in a hub share.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sockhost.sockets.framing import Length32Codec
@@ -70,6 +71,8 @@ class HubClients:
         that a read that is one frame need not be checked again.
     @ivar few: requests that may be unanswered without a look at the limits.
     @ivar room: how much queue an answer may take, as far as is known.
+    @ivar runs: whether the handler may get several frames before its first
+        answer is looked at.
     @ivar run: the run of frames that is being given to the handler, if one is.
     @ivar emitted: how many answers to it are on their way already.
     @ivar codec: makes the frames of those without a session.
@@ -93,6 +96,7 @@ class HubClients:
         "received",
         "room",
         "run",
+        "runs",
         "server",
         "simple",
         "small",
@@ -111,6 +115,7 @@ class HubClients:
         self.few = self._few()
         self.quiet = 0
         self.run: Run | None = None
+        self.runs = not iscoroutinefunction(server.received)
         self.emitted = 0
         self.codec = Length32Codec(self.max_frame)
         self.greeting = hasattr(server.handler, "connected")

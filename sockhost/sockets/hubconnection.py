@@ -160,7 +160,8 @@ class HubConnection(AnsweringConnection):
         """Give whole frames to the handler; say where the first other is."""
         clients = self.clients
         largest, high = clients.max_frame, clients.server.limits.high_water
-        offset, end, no_run_before = 0, len(data), 0
+        offset, end = 0, len(data)
+        no_run_before = 0 if clients.runs else end
         while end - offset >= HEADER_SIZE and self.session is None:
             if self.queued > high or (self.work is not None and self.is_full()):
                 break

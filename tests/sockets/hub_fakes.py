@@ -4,6 +4,7 @@ A socket in a hub, whose kernel takes bytes when a test says so.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from contextlib import ExitStack
@@ -64,6 +65,7 @@ class HubWire:
     @ivar ended: whether nothing more comes.
     @ivar outbox: what it has taken from the server.
     @ivar willing: whether it takes anything now.
+    @ivar broken: whether writing fails.
     """
 
     connection: HubConnection
@@ -72,6 +74,7 @@ class HubWire:
     ended: bool = False
     outbox: bytes = b""
     willing: bool = False
+    broken: bool = False
 
     @property
     def writes(self) -> Written:
@@ -131,6 +134,8 @@ class HubWire:
 
     def write(self, data: bytes) -> int:
         """What C{write} does."""
+        if self.broken:
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
         if not self.willing:
             raise BlockingIOError
         self.outbox += data
