@@ -1,0 +1,86 @@
+# -*- test-case-name: tests.functional.test_examples -*-
+"""
+What the documentation has people type, with the examples that it is about.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+from collections.abc import Iterator
+
+from tests.functional.hosts import REPOSITORY, TWISTD, HostCase, Running, pause
+
+SESSION = REPOSITORY / "docs" / "listings" / "session.sh"
+EXAMPLES = REPOSITORY / "examples"
+
+
+def session() -> Iterator[tuple[list[str], str]]:
+    """Give the arguments of each command of the session, and what it answers."""
+    for line in SESSION.read_text().splitlines():
+        command, _, answer = line.partition("#")
+        yield shlex.split(command)[1:], answer.strip()
+
+
+class QuickstartTests(HostCase):
+    """The main job, as the README tells it."""
+
+    timeout = 60
+
+    def setUp(self) -> None:
+        super().setUp()
+        (self.directory / "examples").symlink_to(EXAMPLES)
+
+    async def start(self) -> Running:
+        """Start the host by the command of the README."""
+        config = "examples/quickstart/sockhost.toml"
+        running = self.spawn([*TWISTD, "-n", "sockhost", "--config", config])
+        await running.says("ready; steer it")
+        return running
+
+    async def test_session(self) -> None:
+        """Each command of the session does what stands beside it."""
+        running = await self.start()
+        for arguments, answer in session():
+            status, output = await self.cli(*arguments)
+            self.assertEqual(status, 0, (arguments, output))
+            if answer.isalnum():
+                self.assertEqual(output.strip(), answer)
+        self.assertEqual(await running.ends(), 0)
+        self.assertFalse((self.run_dir / "sockhost.pid").exists())
+
+    async def test_killed_child(self) -> None:
+        """A server that is killed is back, and so is what was written to it."""
+        running = await self.start()
+        self.assertEqual(await self.cli("send", "run/kv.sock", "set a 1"), (0, "ok\n"))
+        server = (await self.unit("valkey"))["details"]["pid"]
+        os.kill(server, signal.SIGKILL)
+        await self.until("valkey", state="up", restarts=1)
+        await self.until("store", state="up")
+        # Each worker has a connection of its own, which comes back in its time.
+        while await self.cli("send", "run/kv.sock", "get a") != (0, "1\n"):
+            await pause(0.05)
+        running.signal("TERM")
+        self.assertEqual(await running.ends(), 0)
+
+
+class ExamplePackageTests(HostCase):
+    """The package that plugin authors start from."""
+
+    timeout = 30
+
+    async def test_all_of_it(self) -> None:
+        """Its handler, its kind of unit and its tap run in one host."""
+        text = (EXAMPLES / "plugin" / "sockhost.toml").read_text()
+        self.write("sockhost.toml", text)
+        path = os.pathsep.join([str(EXAMPLES / "plugin"), str(REPOSITORY)])
+        running = self.twistd(env={"PYTHONPATH": path})
+        await running.says("ready; steer it")
+        units = {u["name"]: u["state"] for u in await self.ask("GET", "/units")}
+        self.assertEqual(units, {"count": "up", "pulse": "up", "clock": "up"})
+        status, output = await self.cli("send", "run/count.sock", "x")
+        self.assertEqual(status, 0, output)
+        self.assertTrue((self.run_dir / "clock.sock").is_socket())
+        running.signal("TERM")
+        self.assertEqual(await running.ends(), 0)
