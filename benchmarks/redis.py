@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from attrs import define, evolve
+from attrs import define, evolve, field
 
 from benchmarks.harness import Contender, Measured, Result, arguments, compare, report
 from benchmarks.redis_server import Server
@@ -89,12 +89,14 @@ class Rounds:
     Does rounds of contenders.
 
     @ivar by_cpu: C{True} to measure CPU time instead of operations.
+    @ivar failed: which peers could not do what.
     """
 
     server: Server
     quick: bool
     by_cpu: bool
     scenarios: Sequence[str]
+    failed: set[str] = field(factory=set)
 
     def native(self, program: Path) -> Measured:
         """One round in C."""
@@ -103,11 +105,17 @@ class Rounds:
     def python(self, name: str) -> Measured:
         """One round in Python."""
         load = [sys.executable, "-m", "benchmarks.redis_load", name]
-        port = str(self.server.port)
-        return {
-            scenario: self._one([*load, scenario, self.server.path, port], scenario, 1)
-            for scenario in self.scenarios
-        }
+        measured: dict[str, float] = {}
+        for scenario in self.scenarios:
+            command = [*load, scenario, self.server.path, str(self.server.port)]
+            try:
+                measured[scenario] = self._one(command, scenario, 1)
+            except (subprocess.SubprocessError, ValueError):
+                # A peer may change, or be changed; ours must work.
+                if name in OURS:
+                    raise
+                self.failed.add(f"{name} in {scenario}")
+        return measured
 
     def _each(self, command: list[str], longer: bool) -> Measured:
         return {
@@ -210,6 +218,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not any(result.contender == BASE for result in results):
         results = to_best_peer(results)
     report(results, able, options.json)
+    for failed in sorted(rounds.failed):
+        print(f"failed: {failed}")
     print("\n".join(summary(results)))
     return 0
 

@@ -174,7 +174,11 @@ async def _coredis_pubsub(run: Run, client: Any) -> None:
     async with client.pubsub(**options) as subscriber:
         await asyncio.sleep(0.2)
         run.begin()
-        burst = asyncio.create_task(client.eval(BURST, args=[run.count, VALUE]))
+
+        async def publish() -> None:
+            await client.eval(BURST, args=[run.count, VALUE])
+
+        burst = asyncio.create_task(publish())
         left = run.count
         async for message in subscriber:
             left -= message["type"] in ("message", b"message")
