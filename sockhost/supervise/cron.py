@@ -217,9 +217,9 @@ class CronUnit:
         elif now < self.next_run:
             self._wait()
         else:
-            after = max(now, self.next_run)
+            # Before the run, as who is told of that may stop the unit.
+            self._plan(max(now, self.next_run))
             self._begin()
-            self._plan(after)
 
     def _begin(self) -> None:
         if self._run is not None:

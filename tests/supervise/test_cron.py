@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from attrs import evolve
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.plugin import IPlugin
 from twisted.trial.unittest import SynchronousTestCase
@@ -15,6 +16,7 @@ from zope.interface.verify import verifyObject
 
 from sockhost.config import structure
 from sockhost.interfaces import ConfigError, IUnit, IUnitKind, ProcessLost
+from sockhost.status import Event
 from sockhost.supervise.cron import CronConfig, CronKind, CronUnit
 from sockhost.testing.processes import MemorySpawner, stubborn
 from sockhost.testing.units import MemoryUnitHost
@@ -105,6 +107,23 @@ class CronUnitTests(CronCase):
         self.pass_to("2026-01-06 04:01")
         self.assertEqual(len(self.spawner.children), 2)
         self.stop(unit)
+
+    def test_stopped_by_who_is_told(self) -> None:
+        """Who hears of a run may stop the unit, and then there is no next one."""
+        stopping: list[Deferred[Any]] = []
+
+        class Host(MemoryUnitHost):
+            def publish(self, event: Event) -> None:
+                if event.event == "run-started":
+                    stopping.append(unit.stop())
+
+        self.host = Host(self.mktemp(), reactor=self.clock)
+        unit = self.up()
+        self.pass_to("2026-01-05 04:00")
+        self.assertIsInstance(self.successResultOf(stopping[0]), ProcessLost)
+        self.assertIsNone(unit.status()["next_run"])
+        self.pass_to("2026-01-06 05:00")
+        self.assertEqual(len(self.spawner.children), 1)
 
     def test_failure(self) -> None:
         """A run that fails is an event and shown, and no loss."""
