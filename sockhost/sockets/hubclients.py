@@ -67,8 +67,8 @@ class HubClients:
     @ivar received: the handler's method for one frame.
     @ivar max_frame: the greatest length of a frame.
     @ivar largest: the greatest length of an answer.
-    @ivar read: how much is read at once; not more than one frame may have, so
-        that a read that is one frame need not be checked again.
+    @ivar least: how much a read must bring to be looked at as one frame; more
+        than it can where such a frame might be too large.
     @ivar few: requests that may be unanswered without a look at the limits.
     @ivar room: how much queue an answer may take, as far as is known.
     @ivar runs: whether the handler may get several frames before its first
@@ -90,9 +90,9 @@ class HubClients:
         "greeting",
         "hub",
         "largest",
+        "least",
         "max_frame",
         "quiet",
-        "read",
         "received",
         "room",
         "run",
@@ -108,7 +108,7 @@ class HubClients:
         self.max_frame = server.limits.max_frame
         self.largest = self.max_frame - HEADER_SIZE
         self.small = min(SMALL, self.largest)
-        self.read = min(READ, self.max_frame)
+        self.least = HEADER_SIZE if self.max_frame >= READ else READ + 1
         self.room = ROOM
         self.received: Callable[[Any, bytes], Any] = server.received or _nobody
         self.simple = self._is_simple()

@@ -41,14 +41,14 @@ class HubConnection(AnsweringConnection):
             return
         clients = self.clients
         try:
-            data = read(self.fd, clients.read)
+            data = read(self.fd, READ)
         except BlockingIOError:
             return
         except OSError as error:
             self.broken(error)
             return
         size = len(data)
-        if size < HEADER_SIZE or _unpack(data)[0] != size:
+        if size < clients.least or _unpack(data)[0] != size:
             self._got(data)
             return
         # Exactly one frame, as in any ping-pong: cut, answered and written
@@ -96,7 +96,7 @@ class HubConnection(AnsweringConnection):
         return False
 
     def _read_on(self) -> None:
-        rest, most = self.rest, min(self.clients.read, self.hub.share)
+        rest, most = self.rest, min(READ, self.hub.share)
         if type(rest) is Partial:
             most = min(READ, rest.missing)
         elif type(rest) is bytes:

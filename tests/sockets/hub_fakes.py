@@ -10,7 +10,8 @@ import socket
 from contextlib import ExitStack
 from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT
 from typing import Any
-from unittest import TestResult, mock
+from unittest import TestResult as Result
+from unittest import mock
 
 from attrs import define, field
 from twisted.internet.error import ConnectionDone
@@ -231,7 +232,7 @@ class HubServed:
 class HubTestCase(SynchronousTestCase):
     """A test whose hubs have the kernel of this module."""
 
-    def run(self, result: TestResult | None = None) -> TestResult | None:
+    def run(self, result: Result | None = None) -> Result | None:
         """Run it."""
         with ExitStack() as patches:
             for module in (hubconnection, hubwriter):

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from types import ModuleType
 from typing import Any
-from unittest import TestResult, mock
+from unittest import TestResult as Result
+from unittest import mock
 
 from tests.sockets import (
     test_batch,
@@ -31,7 +32,7 @@ def _in_hub(module: ModuleType, case: type[Any], *but: str) -> type[Any]:
     """
 
     class InHub(HubTestCase, case):  # type: ignore[misc]
-        def run(self, result: TestResult | None = None) -> TestResult | None:
+        def run(self, result: Result | None = None) -> Result | None:
             with mock.patch.object(module, "Served", HubServed):
                 return super().run(result)
 
