@@ -16,7 +16,7 @@ The modules, each using only those above it::
     formatting  commands out of formats
     decoding    replies as text
     names       where a command may be sent, by its name
-    url         where a server is
+    url         where a server is, or many (C{tls}: how to be sure of it)
     settings    what a client can be told
     slots       what the server owes, in a C{line}
     deadlines   how long that is waited for
@@ -26,6 +26,9 @@ The modules, each using only those above it::
     pulse       whether the server is still there
     connection  one connection: all of these, and the end
     greeting    what is said on a new connection
+    dialing     how a connection comes to be (C{credentials}: as whom)
+    racing      asking many who should know the same
+    sentinel    which server is the primary, and when another one becomes it
     dedicated   connections beside the one that all share
     alone       commands that block
     retrying    commands that may be executed twice
@@ -48,6 +51,9 @@ The modules, each using only those above it::
     working     the part of the client that is all of these
     client      the object that programs hold, through every loss
     unit        the C{redis} kind: what connects the client
+    cluster     the client of a cluster (C{cluster_keys}, C{cluster_map},
+                C{cluster_nodes}, C{cluster_routing}, C{cluster_batches},
+                C{cluster_unit})
     standalone  L{connect}: the client without a host
     adopting    the same on a socket that is connected already
 """

@@ -76,6 +76,7 @@ class Dialer:
             password=find_password(config, url),
             client_name=config.client_name or url.client_name or name,
             db=url.db,
+            read_only=url.read == "replica",
         )
         return cls(reactor, config, url, greeting)
 

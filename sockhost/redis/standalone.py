@@ -14,6 +14,7 @@ from sockhost.config import RestartPolicy
 from sockhost.interfaces import GoalChanged
 from sockhost.keeper import Keeper
 from sockhost.redis.client import RedisClient
+from sockhost.redis.cluster_unit import ClusterUnit, make_unit
 from sockhost.redis.settings import RedisConfig
 from sockhost.redis.unit import RedisUnit
 from sockhost.status import State
@@ -28,12 +29,13 @@ def connect(url: str, reactor: Any = None, **options: Any) -> Deferred[RedisClie
     made again, at once and then at intervals of up to two seconds, until the
     client is closed.
 
-    @param url: C{redis://[user:password@]host[:port][/db]} or
-        C{unix://path[?db=n]}.
+    @param url: C{redis://[user:password@]host[:port][/db]},
+        C{unix://path[?db=n]}, or another that L{sockhost.redis.url} knows.
     @param reactor: by default the global one.
     @param options: what else L{RedisConfig<sockhost.redis.settings.RedisConfig>}
         has.
-    @return: fires with the client when it is connected.  Fails with
+    @return: fires with the client when it is connected: for a cluster with a
+        L{ClusterClient<sockhost.redis.cluster.ClusterClient>}.  Fails with
         L{RedisConnectionError<sockhost.interfaces.RedisConnectionError>} if
         the first attempt does, with L{RedisReplyError
         <sockhost.interfaces.RedisReplyError>} if the server refuses it, and
@@ -45,9 +47,9 @@ def connect(url: str, reactor: Any = None, **options: Any) -> Deferred[RedisClie
     return Deferred.fromCoroutine(_connect(url, reactor, options))
 
 
-async def _connect(url: str, reactor: Any, options: dict[str, Any]) -> RedisClient:
+async def _connect(url: str, reactor: Any, options: dict[str, Any]) -> Any:
     config = RedisConfig(url=url, **options)
-    unit = RedisUnit("sockhost", config, reactor)
+    unit = make_unit("sockhost", config, reactor)
     tried: Deferred[None] = Deferred()
 
     def changed(keeper: Keeper) -> None:
@@ -71,7 +73,7 @@ async def _connect(url: str, reactor: Any, options: dict[str, Any]) -> RedisClie
 class _Closer:
     """Ends what keeps a client connected."""
 
-    def __init__(self, unit: RedisUnit, keeper: Keeper) -> None:
+    def __init__(self, unit: RedisUnit | ClusterUnit, keeper: Keeper) -> None:
         self._unit = unit
         self._keeper = keeper
 

@@ -51,16 +51,24 @@ class RedisUnit:
     @ivar last_error: why the last attempt to connect failed, or C{None}.
     """
 
-    def __init__(self, name: str, config: RedisConfig, reactor: Any) -> None:
+    def __init__(
+        self,
+        name: str,
+        config: RedisConfig,
+        reactor: Any,
+        place: RedisURL | None = None,
+    ) -> None:
         """
         @param reactor: provides
             L{IReactorTime<twisted.internet.interfaces.IReactorTime>} and what
             its endpoint needs.
+        @param place: where to connect to, if not where the configuration says.
         @raise RedisError: the configuration asks for a password that is not
             there.
         """
         self._name = name
         self._reactor = reactor
+        self._place = place
         self._client = RedisClient(reactor)
         self._watch: SentinelWatch | None = None
         self._configure(config)
@@ -74,7 +82,7 @@ class RedisUnit:
         self.last_error: Exception | None = None
 
     def _configure(self, config: RedisConfig) -> None:
-        url = parse_url(config.url)
+        url = self._place or parse_url(config.url)
         if url.kind is Kind.CLUSTER:
             raise RedisError(f"{url}: a cluster is no single server")
         self._dialer = Dialer.make(self._reactor, config, url, self._name)
@@ -274,6 +282,10 @@ class RedisKind:
         """A server that is away for long is no reason to give up on it."""
         return RestartPolicy(budget=0, backoff_max=2.0, healthy_after=1.0)
 
-    def make(self, name: str, config: RedisConfig, host: IUnitHost) -> RedisUnit:
+    def make(self, name: str, config: RedisConfig, host: IUnitHost) -> IUsableUnit:
         """See L{IUnitKind.make<sockhost.interfaces.IUnitKind.make>}."""
-        return RedisUnit(name, config, host.reactor)
+        # It is made of units like those above.
+        from sockhost.redis.cluster_unit import make_unit
+
+        unit: IUsableUnit = make_unit(name, config, host.reactor)
+        return unit

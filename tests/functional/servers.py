@@ -208,3 +208,104 @@ def _sentinel(case: _Case, port: int, count: int) -> ValkeyServer:
     server.argv += ["--bind", "127.0.0.1", "--unixsocket", server.path]
     server.start()
     return server
+
+
+SLOTS = 16384
+
+
+@define
+class ClusterServers:
+    """
+    A cluster of nodes with slots, some with a replica.
+    """
+
+    case: _Case
+    primaries: list[ValkeyServer]
+    replicas: list[ValkeyServer]
+
+    @classmethod
+    def started(cls, case: _Case, count: int = 3, replicas: int = 0) -> ClusterServers:
+        """
+        Start it, and wait until it is whole.
+
+        @param replicas: how many primaries have one.
+        """
+        nodes = [_cluster_node(case) for _ in range(count + replicas)]
+        self = cls(case, nodes[:count], nodes[count:])
+        for number, node in enumerate(self.primaries):
+            first, last = number * SLOTS // count, (number + 1) * SLOTS // count - 1
+            node.call("CLUSTER", "ADDSLOTSRANGE", str(first), str(last))
+        self._meet(nodes)
+        for primary, replica in zip(self.primaries, self.replicas, strict=False):
+            replica.call("CLUSTER", "REPLICATE", node_id(primary))
+        wait_until(self._whole)
+        return self
+
+    def add(self) -> ValkeyServer:
+        """Add a node without slots."""
+        node = _cluster_node(self.case)
+        self._meet([self.primaries[0], node])
+        self.primaries.append(node)
+        wait_until(lambda: all(_ok(each) for each in self.primaries))
+        return node
+
+    def url(self, query: str = "") -> str:
+        """Where the first two nodes are."""
+        places = ",".join(f"127.0.0.1:{each.port}" for each in self.primaries[:2])
+        return f"redis+cluster://{places}{query}"
+
+    def begin_move(self, slot: int, source: ValkeyServer, target: ValkeyServer) -> None:
+        """Let a slot be on its way: what is still there, and what not yet."""
+        target.call("CLUSTER", "SETSLOT", str(slot), "IMPORTING", node_id(source))
+        source.call("CLUSTER", "SETSLOT", str(slot), "MIGRATING", node_id(target))
+
+    def end_move(self, slot: int, source: ValkeyServer, target: ValkeyServer) -> None:
+        """Bring the keys of a slot, and the slot."""
+        keys = source.call("CLUSTER", "GETKEYSINSLOT", str(slot), "1000")
+        for key in keys.split(b"\r\n")[2::2]:
+            place = ("127.0.0.1", str(target.port), key.decode(), "0", "5000")
+            source.call("MIGRATE", *place)
+        for node in (target, source):
+            node.call("CLUSTER", "SETSLOT", str(slot), "NODE", node_id(target))
+
+    def _meet(self, nodes: list[ValkeyServer]) -> None:
+        for node in nodes[1:]:
+            place = ("127.0.0.1", str(node.port), _bus(node))
+            nodes[0].call("CLUSTER", "MEET", *place)
+        for node in nodes:
+            wait_until(lambda node=node: _knows(node, len(nodes)))  # type: ignore[misc]
+
+    def _whole(self) -> bool:
+        followed = all(b"link_status:up" in _info(each) for each in self.replicas)
+        return followed and all(_ok(each) for each in [*self.primaries, *self.replicas])
+
+
+def _cluster_node(case: _Case) -> ValkeyServer:
+    bus = str(free_port())
+    fast = ("--cluster-node-timeout", "500", "--repl-diskless-sync-delay", "0")
+    return ValkeyServer.started(
+        case, "--cluster-enabled", "yes", "--cluster-port", bus, *fast
+    )
+
+
+def _bus(node: ValkeyServer) -> str:
+    return node.options[node.options.index("--cluster-port") + 1]
+
+
+def node_id(node: ValkeyServer) -> str:
+    """What a node of a cluster is called by the others."""
+    return node.call("CLUSTER", "MYID").split(b"\r\n")[1].decode()
+
+
+def _knows(node: ValkeyServer, count: int) -> bool:
+    lines = node.call("CLUSTER", "NODES").split(b"\n")
+    met = [each for each in lines if b"connected" in each and b"handshake" not in each]
+    return len(met) >= count
+
+
+def _ok(node: ValkeyServer) -> bool:
+    return b"cluster_state:ok" in node.call("CLUSTER", "INFO")
+
+
+def _info(node: ValkeyServer) -> bytes:
+    return node.call("INFO", "replication").replace(b"master_link", b"link")

@@ -314,7 +314,9 @@ class RedisKindTests(SynchronousTestCase):
     def make(self, **options: Any) -> RedisUnit:
         config = RedisConfig(url="unix:///run/v.sock", **options)
         host: Any = _Host(MemoryReactorClock())
-        return RedisKind().make("store", config, host)
+        made: Any = RedisKind().make("store", config, host)
+        assert isinstance(made, RedisUnit)
+        return made
 
     def test_interface(self) -> None:
         """It is a plugin and a kind."""

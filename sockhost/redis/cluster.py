@@ -1,0 +1,313 @@
+# -*- test-case-name: tests.redis.test_cluster -*-
+"""
+The client of a cluster: one object for all of its nodes.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from functools import reduce
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from sockhost.interfaces import IRedis, RedisConnectionError, RedisReplyError
+from sockhost.redis.client import RedisClient
+from sockhost.redis.cluster_batches import ClusterPipeline, ClusterTransaction
+from sockhost.redis.cluster_keys import Arguments, name_of, slot_of
+from sockhost.redis.cluster_nodes import Nodes
+from sockhost.redis.cluster_routing import Router
+from sockhost.redis.commands.base import Key
+from sockhost.redis.connection import RedisConnection
+from sockhost.redis.decoding import decode_reply
+from sockhost.redis.names import Place, place_of
+from sockhost.redis.resp import Argument, encode_command
+from sockhost.redis.scan import Scan
+from sockhost.redis.subscription import gather
+from sockhost.redis.transaction import Watch
+from sockhost.redis.working import WorkingClient
+
+_ASKING = encode_command(("ASKING",))
+# What is divided by slot, as each part is the same command for fewer keys, and
+# how the replies are joined.  MSET is not: its keys are set at once.
+_ADDED = frozenset({"DEL", "UNLINK", "EXISTS", "TOUCH"})
+
+
+def _first(replies: Sequence[Any]) -> Any:
+    return replies[0]
+
+
+def _joined(replies: Sequence[Any]) -> Any:
+    return [each for reply in replies for each in reply]
+
+
+def _all_of(replies: Sequence[Any]) -> Any:
+    return [int(all(each)) for each in zip(*replies, strict=True)]
+
+
+# What goes to every node that has slots.
+_EVERYWHERE: dict[str, Callable[[Sequence[Any]], Any]] = {
+    "DBSIZE": lambda replies: reduce(operator.add, replies),
+    "KEYS": _joined,
+    "FLUSHALL": _first,
+    "FLUSHDB": _first,
+    "SCRIPT LOAD": _first,
+    "SCRIPT FLUSH": _first,
+    "SCRIPT EXISTS": _all_of,
+    "FUNCTION LOAD": _first,
+    "FUNCTION DELETE": _first,
+    "FUNCTION FLUSH": _first,
+    "FUNCTION RESTORE": _first,
+}
+
+
+@implementer(IRedis)
+class ClusterClient(WorkingClient):
+    """
+    A client of a cluster.  Each command goes to the node that has the slot of
+    its keys, and follows the slot when that moves.  C{MGET}, C{DEL}, C{UNLINK},
+    C{EXISTS} and C{TOUCH} may have keys in several slots; they are executed for
+    one slot after the other then.  C{DBSIZE}, C{KEYS}, C{FLUSHALL}, C{FLUSHDB}
+    and what loads or removes scripts and functions go to all primaries; commands
+    without keys to any node.
+
+    A transaction, or a watch, is about one slot: give the keys a part in braces
+    that is the same.
+
+    @ivar router: knows the nodes.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        nodes: Nodes,
+        wait: float,
+        decode: str | None = None,
+    ) -> None:
+        self._clock = clock
+        self._nodes = nodes
+        self._decode = decode
+        self.router = Router(clock, nodes, wait)
+        self.on_close: Callable[[float], Deferred[None]] | None = None
+        self._ready: list[Deferred[None]] = []
+        self._lenders: dict[RedisConnection, RedisClient] = {}
+
+    @property
+    def connected(self) -> bool:
+        """C{True} while there is a usable connection to some node."""
+        return bool(self._nodes.connected)
+
+    def node(self, key: Argument) -> RedisClient:
+        """
+        The client of the node that has a key now: for what is about one node,
+        such as C{monitor()}, or the sharded channels of C{pubsub}.
+
+        @raise RedisConnectionError: no node is known to have it.
+        """
+        return self._nodes.for_slot(slot_of(key)).client
+
+    def primaries(self) -> list[RedisClient]:
+        """The clients of all nodes that have slots."""
+        return [each.client for each in self._nodes.primaries()]
+
+    def execute(
+        self,
+        *args: Argument,
+        timeout: float | None = None,
+        decode: str | None = None,
+        retry: int = 0,
+    ) -> Deferred[Any]:
+        """
+        Send one command, like L{RedisClient.execute}.  The time that it waits
+        for a connection is also that in which it follows redirections, and
+        waits for a cluster that is not whole.
+        """
+        encoding = self._decode if decode is None else decode
+        options = {"timeout": timeout, "retry": retry}
+        sent = Deferred.fromCoroutine(self._execute(args, options))
+        return sent.addCallback(decode_reply, encoding) if encoding else sent
+
+    def only_slot(self, args: Arguments) -> int | None:
+        """
+        The slot of a command's keys.
+
+        @return: C{None} if it has no key.
+        @raise RedisReplyError: they are in several.
+        """
+        slots = self._nodes.table.slots(args)
+        if len(slots) > 1:
+            raise RedisReplyError(
+                f"CROSSSLOT the keys of {name_of(args)} are in different slots"
+            )
+        return next(iter(slots), None)
+
+    def pipeline(self) -> ClusterPipeline:
+        """Begin to collect commands that are sent together to each node."""
+        return ClusterPipeline(self, self._decode)
+
+    def transaction(self) -> ClusterTransaction:
+        """Begin to collect commands for one slot that are executed together."""
+        return ClusterTransaction(self, self._decode)
+
+    def watch(self, *keys: Key) -> Watch:
+        """
+        Watch keys of one slot, as L{WorkingClient.watch} does.
+
+        @raise RedisReplyError: they are in several.
+        """
+        slot = self.only_slot(("WATCH", *keys))
+        return Watch(_Lender(self.router, slot), keys, self._decode)
+
+    def dedicated(self) -> Deferred[RedisConnection]:
+        """Borrow a connection to some node, as L{RedisClient.dedicated} says."""
+        return Deferred.fromCoroutine(self._lend(None))
+
+    def release(self, connection: RedisConnection) -> None:
+        """End the loan."""
+        self._lenders.pop(connection).release(connection)
+
+    def scan_keys(
+        self,
+        match: Key | None = None,
+        count: int | None = None,
+        type: str | None = None,  # noqa: A002
+    ) -> Scan[bytes]:
+        """Go through the keys of all nodes, as L{WorkingClient.scan_keys} does."""
+        clients = self.primaries()
+
+        async def fetch(cursor: int) -> tuple[int, list[bytes]]:
+            # The cursor has the number of the node in its last digits.
+            there, place = divmod(cursor, len(clients))
+            there, page = await clients[place].scan(
+                there, match=match, count=count, type=type
+            )
+            if there == 0:
+                place = (place + 1) % len(clients)
+            return there * len(clients) + place, page
+
+        return Scan(lambda cursor: Deferred.fromCoroutine(fetch(cursor)))
+
+    def when_connected(self) -> Deferred[None]:
+        """
+        See L{IRedis.when_connected<sockhost.interfaces.IRedis.when_connected>}.
+        """
+        waiting: Deferred[None] = Deferred(self._ready.remove)
+        self._ready.append(waiting)
+        if self._nodes.map.ranges and self.connected:
+            self.tell_ready(None)
+        return waiting
+
+    def close(self, timeout: float = 5.0) -> Deferred[None]:
+        """See L{IRedis.close<sockhost.interfaces.IRedis.close>}."""
+        self.tell_ready(RedisConnectionError("the client is closed"))
+        if self.on_close is not None:
+            return self.on_close(timeout)
+        return Deferred.fromCoroutine(self._nodes.close(timeout))
+
+    def abort(self) -> Deferred[None]:
+        """Close without waiting for anything."""
+        for node in self._nodes.all:
+            node.client.abort()
+        return self.close(0.0)
+
+    def tell_ready(self, error: Exception | None) -> None:
+        """Tell those who wait that there is a connection, or will be none."""
+        ready, self._ready = self._ready, []
+        for each in ready:
+            if each.called:
+                continue
+            if error is None:
+                each.callback(None)
+            else:
+                each.errback(error)
+
+    # -- ways ---------------------------------------------------------------
+
+    async def _execute(self, args: Arguments, options: dict[str, Any]) -> Any:
+        data = encode_command(args)
+        name = name_of(args)
+        words = f"{name} {name_of(args[1:])}" if len(args) > 1 else name
+        join = _EVERYWHERE.get(name) or _EVERYWHERE.get(words)
+        if join is not None:
+            return join(await self._everywhere(args, options))
+        table = self._nodes.table
+        slots = table.slots(args)
+        if len(slots) > 1 and (name in _ADDED or name == "MGET"):
+            return await self._divided(name, args, options)
+        slot = self.only_slot(args)
+
+        async def send(client: RedisClient, asking: bool) -> Any:
+            if not asking:
+                return await client.execute(*args, decode="", **options)
+            if place_of(args) is Place.ALONE:
+                raise RedisReplyError("TRYAGAIN the slot is being moved")
+            timeout = options["timeout"]
+            reply = (await client.send_many(2, _ASKING + data, timeout))[1]
+            if isinstance(reply, RedisReplyError):
+                raise reply
+            return reply
+
+        return await self.router.send(slot, send, table.reads(args))
+
+    async def _everywhere(self, args: Arguments, options: dict[str, Any]) -> list[Any]:
+        clients = self.primaries()
+        if not clients:
+            raise RedisConnectionError("no node is known")
+        return await gather(
+            [each.execute(*args, decode="", **options) for each in clients]
+        )
+
+    async def _divided(
+        self, name: str, args: Arguments, options: dict[str, Any]
+    ) -> Any:
+        places: dict[int, list[int]] = {}
+        for place, key in enumerate(args[1:]):
+            places.setdefault(slot_of(key), []).append(place)
+        parts = [
+            [args[0], *(args[place + 1] for place in some)] for some in places.values()
+        ]
+        replies = await gather(
+            [Deferred.fromCoroutine(self._execute(part, options)) for part in parts]
+        )
+        if name in _ADDED:
+            return sum(replies)
+        found = {
+            place: value
+            for some, reply in zip(places.values(), replies, strict=True)
+            for place, value in zip(some, reply, strict=True)
+        }
+        return [found[place] for place in range(len(args) - 1)]
+
+    async def _lend(self, slot: int | None) -> RedisConnection:
+        async def send(client: RedisClient, _asking: bool) -> RedisConnection:
+            connection = await client.dedicated()
+            self._lenders[connection] = client
+            return connection
+
+        return await self.router.send(slot, send)
+
+
+class _Lender:
+    """Lends connections to the node of a slot."""
+
+    def __init__(self, router: Router, slot: int | None) -> None:
+        self._router = router
+        self._slot = slot
+        self._client: RedisClient | None = None
+
+    def dedicated(self) -> Deferred[Any]:
+        """Lend a connection."""
+        return Deferred.fromCoroutine(self._router.send(self._slot, self._borrow))
+
+    async def _borrow(self, client: RedisClient, _asking: bool) -> Any:
+        connection = await client.dedicated()
+        self._client = client
+        return connection
+
+    def release(self, connection: Any) -> None:
+        """Take it back."""
+        if self._client is not None:
+            self._client.release(connection)

@@ -1,0 +1,244 @@
+# -*- test-case-name: tests.redis.test_cluster -*-
+"""
+The nodes of a cluster that are connected, and what they say of each other.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from attrs import define, evolve, field
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from sockhost.config import RestartPolicy
+from sockhost.interfaces import GoalChanged, RedisConnectionError, RedisError
+from sockhost.keeper import Keeper
+from sockhost.redis.client import RedisClient
+from sockhost.redis.cluster_keys import KeyTable
+from sockhost.redis.cluster_map import Range, SlotMap
+from sockhost.redis.racing import first_of
+from sockhost.redis.settings import RedisConfig
+from sockhost.redis.unit import RedisUnit
+from sockhost.redis.url import Address, RedisURL
+
+# A node that is down may be out of the cluster soon.
+POLICY = RestartPolicy(backoff_max=1.0, healthy_after=1.0, budget=0, start_timeout=0.0)
+# Seconds that a command waits for a node before it looks where else to go.
+NODE_WAIT = 0.3
+
+
+@define(eq=False)
+class Node:
+    """
+    One node, connected while it is in the cluster.
+    """
+
+    address: Address
+    unit: RedisUnit
+    _keeper: Keeper
+
+    @classmethod
+    def made(
+        cls, reactor: Any, config: RedisConfig, url: RedisURL, address: Address
+    ) -> Node:
+        """Begin to connect to one."""
+        unit = RedisUnit("sockhost", config, reactor, url.at(address))
+        keeper = Keeper("redis", unit, POLICY, reactor, lambda keeper: None)
+        keeper.start().addErrback(Failure.trap, GoalChanged)
+        return cls(address, unit, keeper)
+
+    @property
+    def client(self) -> RedisClient:
+        """What commands are given to."""
+        return self.unit.client()
+
+    def close(self, grace: float) -> Deferred[None]:
+        """
+        End the connection, when what was sent is answered.
+
+        @return: fires when nothing is left.
+        """
+        self.unit.grace = grace
+        return self._keeper.stop()
+
+
+@define(eq=False)
+class Nodes:
+    """
+    All nodes that are known.
+
+    @ivar map: where the slots are.
+    @ivar table: what the nodes say of their commands.
+    @ivar opened: C{True} while nodes are connected to.
+    @ivar closed: C{True} once that has ended, and may not begin again.
+    """
+
+    _reactor: Any
+    _config: RedisConfig
+    _url: RedisURL
+    _name: str
+    map: SlotMap = field(factory=SlotMap)
+    table: KeyTable = field(factory=KeyTable)
+    _nodes: dict[Address, Node] = field(factory=dict)
+    _refreshing: list[Deferred[None]] | None = None
+    _work: Deferred[None] | None = None
+    _closing: set[Deferred[None]] = field(factory=set)
+    opened: bool = False
+    closed: bool = False
+
+    _log = Logger()
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    @property
+    def connected(self) -> list[Node]:
+        """Those that are connected."""
+        return [each for each in self._nodes.values() if each.client.connected]
+
+    @property
+    def all(self) -> list[Node]:
+        """Those that are known."""
+        return list(self._nodes.values())
+
+    def at(self, address: Address) -> Node:
+        """
+        The node at an address.
+
+        @raise RedisConnectionError: the client is closed.
+        """
+        if not self.opened:
+            text = "the client is closed" if self.closed else "not connected"
+            raise RedisConnectionError(text)
+        node = self._nodes.get(address)
+        if node is None:
+            config = evolve(
+                self._config,
+                wait=min(self._config.wait, NODE_WAIT),
+                client_name=self._name,
+                decode=None,
+            )
+            node = Node.made(self._reactor, config, self._url, address)
+            self._nodes[address] = node
+        return node
+
+    def for_slot(self, slot: int | None, read: bool = False) -> Node:
+        """
+        The node for a slot.
+
+        @param slot: C{None} for any node.
+        @param read: whether a replica will do, if that is wanted.
+        @raise RedisConnectionError: nobody has it.
+        """
+        if slot is None:
+            some = self.map.primaries
+            if not some:
+                raise RedisConnectionError(f"{self._url}: no node is known")
+            ready = [each for each in self.connected if each.address in some]
+            return random.choice(ready) if ready else self.at(random.choice(some))
+        found = self.map.find(slot)
+        if found is None:
+            raise RedisConnectionError(f"{self._url}: no node has the slot {slot}")
+        return self.at(self._choose(found, read))
+
+    def primaries(self) -> list[Node]:
+        """Every node that has slots."""
+        return [self.at(each) for each in self.map.primaries]
+
+    def _choose(self, found: Range, read: bool) -> Address:
+        if read and self._url.read == "replica" and found.replicas:
+            return random.choice(found.replicas)
+        return found.primary
+
+    # -- what they say ------------------------------------------------------
+
+    def refresh(self) -> Deferred[None]:
+        """
+        Ask where the slots are; several who want to know at the same time ask
+        once.
+
+        @return: fails with L{RedisError} if no node says so.  Cancelling detaches
+            the caller.
+        """
+        waiting: Deferred[None] = Deferred()
+        if self._refreshing is None:
+            self._refreshing = []
+            self._work = Deferred.fromCoroutine(self._refresh())
+            self._refreshing.append(waiting)
+            self._work.addBoth(self._refreshed)
+        else:
+            self._refreshing.append(waiting)
+        return waiting
+
+    def refresh_soon(self) -> None:
+        """Ask where the slots are, for those who come later."""
+        self.refresh().addErrback(self._complain)
+
+    def _complain(self, failure: Failure) -> None:
+        failure.trap(RedisError)
+        if self.opened:
+            self._log.warn("no node says where the slots are: {why}", why=failure.value)
+
+    def _refreshed(self, result: Any) -> None:
+        waiting, self._refreshing = self._refreshing or [], None
+        self._work = None
+        for each in waiting:
+            if each.called:
+                continue
+            if isinstance(result, Failure):
+                each.errback(result)
+            else:
+                each.callback(None)
+
+    async def _refresh(self) -> None:
+        places = dict.fromkeys([*self._nodes, *self._url.addresses])
+        asked = self.connected or [self.at(each) for each in places]
+        asking = [Deferred.fromCoroutine(self._ask(each)) for each in asked]
+        found = await first_of(asking)
+        if not self.opened:
+            return
+        self.map = found
+        for address in found.addresses:
+            self.at(address)
+        for address in set(self._nodes) - found.addresses:
+            self._drop(self._nodes.pop(address))
+
+    async def _ask(self, node: Node) -> SlotMap:
+        await node.client.when_connected()
+        limit = self._config.connect_timeout
+        reply = await node.client.execute("CLUSTER", "SLOTS", timeout=limit)
+        found = SlotMap.read(reply, node.address)
+        if not found.ranges:
+            raise RedisConnectionError(f"{node.address}: no slots are assigned")
+        return found
+
+    async def learn(self) -> None:
+        """Ask what the commands are."""
+        self.table = KeyTable.read(await self.for_slot(None).client.execute("COMMAND"))
+
+    # -- the end ------------------------------------------------------------
+
+    def _drop(self, node: Node) -> None:
+        closing = node.close(self._config.grace)
+        self._closing.add(closing)
+        closing.addBoth(lambda _: self._closing.discard(closing))
+
+    def open(self) -> None:
+        """Let nodes be connected to."""
+        self.opened, self.closed = True, False
+
+    async def close(self, grace: float, closed: bool = True) -> None:
+        """
+        End all connections; nothing is left then.
+
+        @param closed: C{False} if it may begin again, and commands wait.
+        """
+        self.opened, self.closed = False, closed
+        if self._work is not None:
+            self._work.cancel()
+        nodes, self._nodes = self._nodes, {}
+        closing = [each.close(grace) for each in nodes.values()]
+        await DeferredList([*closing, *self._closing], consumeErrors=True)

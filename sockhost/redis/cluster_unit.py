@@ -1,0 +1,137 @@
+# -*- test-case-name: tests.redis.test_cluster -*-
+"""
+The unit of a cluster's client, and the choice between it and that of a server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError  # noqa: A004
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from sockhost.interfaces import (
+    IUsableUnit,
+    RedisConnectionError,
+    UnitLost,
+)
+from sockhost.redis.cluster import ClusterClient
+from sockhost.redis.cluster_nodes import Nodes
+from sockhost.redis.dialing import Dialer
+from sockhost.redis.settings import RedisConfig
+from sockhost.redis.unit import RedisUnit
+from sockhost.redis.url import Kind, parse_url
+
+
+@implementer(IUsableUnit)
+class ClusterUnit:
+    """
+    Knows a cluster, and keeps its client connected to the nodes.  It is up when
+    the cluster has said where its slots are, and stays so until it is stopped:
+    nodes that are lost are connected to again, by themselves.
+
+    @ivar grace: seconds that the next stop waits for outstanding replies.
+    @ivar last_error: why the last attempt to connect failed, or C{None}.
+    """
+
+    def __init__(self, name: str, config: RedisConfig, reactor: Any) -> None:
+        """
+        @raise RedisError: the configuration asks for a password that is not
+            there.
+        """
+        self._reactor = reactor
+        self._config = config
+        self._url = parse_url(config.url)
+        # For what it says of a configuration that cannot be.
+        Dialer.make(reactor, config, self._url, name)
+        named = config.client_name or self._url.client_name or name
+        self._nodes = Nodes(reactor, config, self._url, named)
+        self._client = ClusterClient(reactor, self._nodes, config.wait, config.decode)
+        self._attempt: Deferred[None] | None = None
+        self.grace = config.grace
+        self.last_error: Exception | None = None
+
+    def client(self) -> ClusterClient:
+        """See L{IUsableUnit.client<sockhost.interfaces.IUsableUnit.client>}."""
+        return self._client
+
+    def start(self, lost: Callable[[Failure], None]) -> Deferred[None]:
+        """See L{IUnit.start<sockhost.interfaces.IUnit.start>}."""
+        self._attempt = Deferred.fromCoroutine(self._start())
+        return self._attempt
+
+    def stop(self) -> Deferred[UnitLost | None]:
+        """See L{IUnit.stop<sockhost.interfaces.IUnit.stop>}."""
+        return Deferred.fromCoroutine(self._stop())
+
+    def abort(self) -> None:
+        """See L{IUnit.abort<sockhost.interfaces.IUnit.abort>}."""
+        for node in self._nodes.all:
+            node.client.abort()
+
+    def reload(self, config: RedisConfig) -> Deferred[bool]:
+        """
+        Take a configuration that is the same.
+
+        @return: fires with C{False} for any other: start again, please.
+        """
+        changed: Deferred[bool] = Deferred()
+        changed.callback(config == self._config)
+        return changed
+
+    def status(self) -> Mapping[str, object]:
+        """See L{IUnit.status<sockhost.interfaces.IUnit.status>}."""
+        primaries = set(self._nodes.map.primaries)
+        return {
+            "url": str(self._url),
+            "connected": self._client.connected,
+            "nodes": [
+                {
+                    "address": f"{node.address[0]}:{node.address[1]}",
+                    "primary": node.address in primaries,
+                    **node.unit.status(),
+                }
+                for node in self._nodes.all
+            ],
+        }
+
+    async def _start(self) -> None:
+        self._nodes.open()
+        limit = self._config.connect_timeout
+        try:
+            await self._nodes.refresh().addTimeout(limit, self._reactor)
+            await self._nodes.learn()
+        except BaseException as error:
+            await self._nodes.close(0.0, closed=False)
+            raise self._failed(error) from None
+        finally:
+            self._attempt = None
+        self.last_error = None
+        self._client.tell_ready(None)
+
+    def _failed(self, error: BaseException) -> BaseException:
+        if isinstance(error, TimeoutError):
+            reasons = {each.client.reason for each in self._nodes.all} - {None}
+            text = "; ".join(str(each) for each in reasons) or "no node answers"
+            error = RedisConnectionError(f"{self._url}: {text}")
+        if isinstance(error, Exception) and not isinstance(error, CancelledError):
+            self.last_error = error
+        return error
+
+    async def _stop(self) -> None:
+        if self._attempt is not None:
+            self._attempt.cancel()
+        await self._nodes.close(self.grace)
+
+
+def make_unit(name: str, config: RedisConfig, reactor: Any) -> RedisUnit | ClusterUnit:
+    """
+    Make the unit for what a configuration's URL names.
+
+    @raise RedisError: the configuration asks for a password that is not there.
+    """
+    if parse_url(config.url).kind is Kind.CLUSTER:
+        return ClusterUnit(name, config, reactor)
+    return RedisUnit(name, config, reactor)

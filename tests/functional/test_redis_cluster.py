@@ -1,0 +1,263 @@
+"""
+The Redis client with a cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.trial.unittest import TestCase
+
+from sockhost.interfaces import (
+    MaybeExecuted,
+    RedisConnectionError,
+    RedisError,
+    RedisReplyError,
+    TransactionConflict,
+)
+from sockhost.redis import connect
+from sockhost.redis.cluster_keys import slot_of
+from sockhost.redis.subscription import gather
+from tests.functional.servers import ClusterServers
+
+REACTOR: Any = reactor
+
+
+class _ClusterCase(TestCase):
+    timeout = 60
+    replicas = 0
+
+    def setUp(self) -> None:
+        self.servers = ClusterServers.started(self, replicas=self.replicas)
+
+    async def connect(self, query: str = "", **options: Any) -> Any:
+        client = await connect(self.servers.url(query), REACTOR, **options)
+        self.addCleanup(client.abort)
+        return client
+
+    def server(self, key: str) -> Any:
+        """The server that has a key at the start."""
+        return self.servers.primaries[slot_of(key) * 3 // 16384]
+
+    def other(self, key: str) -> Any:
+        """A server that does not have it."""
+        return next(each for each in self.servers.primaries if each != self.server(key))
+
+
+class CommandsTests(_ClusterCase):
+    """Commands find their nodes."""
+
+    async def test_spread(self) -> None:
+        """Each key is at the node that has its slot."""
+        client = await self.connect()
+        await gather([client.execute("SET", f"k{n}", n) for n in range(100)])
+        for n in range(100):
+            self.assertEqual(await client.get(f"k{n}"), b"%d" % n)
+            self.assertIn(b"%d" % n, self.server(f"k{n}").call("GET", f"k{n}"))
+        self.assertEqual(await client.dbsize(), 100)
+        self.assertEqual(len(await client.keys("*")), 100)
+        self.assertEqual(len(await client.scan_keys(count=7).all()), 100)
+
+    async def test_several_keys(self) -> None:
+        """What can be divided by slot is, in the order of the keys."""
+        client = await self.connect()
+        names = [f"k{n}" for n in range(30)]
+        for name in names:
+            await client.set(name, name)
+        self.assertEqual(
+            await client.execute("MGET", *names), [each.encode() for each in names]
+        )
+        self.assertEqual(await client.execute("EXISTS", *names, "none"), 30)
+        self.assertEqual(await client.execute("DEL", *names), 30)
+        with self.assertRaisesRegex(RedisReplyError, "CROSSSLOT"):
+            await client.execute("MSET", "a", 1, "b", 2)
+        await client.execute("MSET", "{t}a", 1, "{t}b", 2)
+
+    async def test_keys_anywhere(self) -> None:
+        """Keys are found where they are counted, or behind a word."""
+        client = await self.connect()
+        for n in range(10):
+            key = f"k{n}"
+            script = "return redis.call('SET', KEYS[1], ARGV[1])"
+            await client.execute("EVAL", script, 1, key, "v")
+            self.assertEqual(await client.script("return KEYS[1]", [key]), key.encode())
+            await client.execute("XADD", f"s{n}", "1-1", "f", "v")
+            reply = await client.execute("XREAD", "COUNT", 1, "STREAMS", f"s{n}", 0)
+            self.assertIn(f"s{n}".encode(), reply)
+            await client.execute("XINFO", "STREAM", f"s{n}")
+            self.assertGreater(await client.execute("MEMORY", "USAGE", key), 0)
+
+    async def test_block(self) -> None:
+        """What blocks has a connection of its own, at the right node."""
+        client = await self.connect()
+        waiting: Deferred[Any] = client.execute("BLPOP", "q", 5)
+        await deferLater(REACTOR, 0.05)
+        await client.execute("LPUSH", "q", "x")
+        self.assertEqual(await waiting, [b"q", b"x"])
+
+    async def test_pipeline(self) -> None:
+        """A pipeline is sent by node, and answered in order."""
+        client = await self.connect()
+        pipeline = client.pipeline()
+        for n in range(200):
+            pipeline.execute("SET", f"k{n}", n).execute("INCR", f"k{n}")
+        pipeline.execute("LPUSH", "k0", 1).execute("MGET", "k1", "k2", "k3")
+        replies = await pipeline.run()
+        self.assertEqual(replies[1:400:2], list(range(1, 201)))
+        self.assertIsInstance(replies[400], RedisReplyError)
+        self.assertEqual(replies[401], [b"2", b"3", b"4"])
+
+    async def test_transaction(self) -> None:
+        """A transaction and a watch are about one slot."""
+        client = await self.connect()
+        replies = await client.transaction().set("{t}a", 1).incr("{t}a").run()
+        self.assertEqual(replies[1], 2)
+        with self.assertRaisesRegex(RedisReplyError, "CROSSSLOT"):
+            client.transaction().set("a", 1).set("b", 1)
+        with self.assertRaises(TransactionConflict):
+            async with client.watch("{t}a") as watch:
+                await client.execute("SET", "{t}a", 5)
+                await watch.transaction().incr("{t}a").run()
+
+    async def test_bad_commands(self) -> None:
+        """What is no command fails as with a single server."""
+        client = await self.connect()
+        for words in (("GET",), ("NOSUCH", "a"), ("EVAL", "return 1", "x")):
+            with self.assertRaises(RedisError):
+                await client.execute(*words)
+        for bad in ((), (None,)):
+            with self.assertRaises((TypeError, ValueError)):
+                await client.execute(*bad)
+        with self.assertRaisesRegex(RedisError, "not possible"):
+            await client.execute("SUBSCRIBE", "a")
+
+    async def test_published(self) -> None:
+        """The subscriptions of any node hear what is published at another."""
+        client = await self.connect()
+        heard = await client.node("a").pubsub.subscribe("news")
+        shards = await client.node("s").pubsub.ssubscribe("s")
+        await client.execute("PUBLISH", "news", "x")
+        await client.execute("SPUBLISH", "s", "y")
+        self.assertEqual((await heard.next()).data, b"x")
+        self.assertEqual((await shards.next()).data, b"y")
+
+    async def test_nobody_there(self) -> None:
+        """Where no node answers the first attempt fails."""
+        for each in self.servers.primaries:
+            each.kill()
+        with self.assertRaisesRegex(RedisConnectionError, "redis.cluster://"):
+            await self.connect(connect_timeout=0.3)
+
+
+class MovingTests(_ClusterCase):
+    """Slots that move, and clusters that are not whole."""
+
+    async def test_moved(self) -> None:
+        """A slot that has moved is followed, by pipelines and transactions too."""
+        client = await self.connect()
+        for key, use in (
+            ("a", lambda: client.execute("INCR", "a")),
+            ("b", lambda: client.pipeline().execute("INCR", "b").run()),
+            ("c", lambda: client.transaction().incr("c").run()),
+        ):
+            source, target = self.server(key), self.other(key)
+            await client.execute("SET", key, 1)
+            self.servers.begin_move(slot_of(key), source, target)
+            self.servers.end_move(slot_of(key), source, target)
+            self.assertIn(await use(), (2, [2]))
+            self.assertIn(b"2", target.call("GET", key))
+
+    async def test_on_the_way(self) -> None:
+        """Keys of a slot that is on its way are found on either side."""
+        client = await self.connect(wait=5.0)
+        await client.execute("MSET", "{a}here", 1, "{a}too", 2)
+        source, target, slot = self.server("a"), self.other("a"), slot_of("a")
+        self.servers.begin_move(slot, source, target)
+        self.assertEqual(await client.get("{a}here"), b"1")
+        await client.set("{a}new", 3)
+        self.assertEqual(await client.get("{a}new"), b"3")
+        self.assertEqual(
+            await client.pipeline().get("{a}here").get("{a}new").run(), [b"1", b"3"]
+        )
+        # Some here, some there: later.
+        both: Deferred[Any] = client.execute("MGET", "{a}here", "{a}new")
+        await deferLater(REACTOR, 0.1)
+        self.assertFalse(both.called)
+        self.servers.end_move(slot, source, target)
+        self.assertEqual(await both, [b"1", b"3"])
+
+    async def test_node_added(self) -> None:
+        """A node that comes, and takes slots while we write, is used."""
+        client = await self.connect(wait=5.0)
+        added = self.servers.add()
+        done = 0
+
+        async def write() -> AsyncIterator[None]:
+            nonlocal done
+            while True:
+                await client.execute("INCR", "{a}n")
+                done += 1
+                yield
+
+        source, slot = self.server("a"), slot_of("a")
+        steps = write()
+        for step in range(300):
+            if step == 100:
+                self.servers.begin_move(slot, source, added)
+            if step == 200:
+                self.servers.end_move(slot, source, added)
+            await anext(steps)
+        self.assertEqual(added.call("GET", "{a}n").split()[1], b"300")
+
+    async def test_down(self) -> None:
+        """What a cluster that is not whole refuses fails after a while."""
+        client = await self.connect(wait=0.5)
+        self.other("a").kill()
+        with self.assertRaises(RedisError):
+            for _ in range(100):
+                await client.execute("SET", "a", 1)
+                await deferLater(REACTOR, 0.1)
+
+
+class FailoverTests(_ClusterCase):
+    """Nodes that have a replica each."""
+
+    replicas = 3
+
+    async def test_killed(self) -> None:
+        """When a primary dies, its replica takes over under load; none runs twice."""
+        client = await self.connect(wait=15.0)
+        maybe = 0
+        server = self.server("n")
+        for step in range(400):
+            if step == 100:
+                await client.execute("WAIT", 1, 1000)
+                server.kill()
+            try:
+                await client.execute("INCR", "n")
+            except MaybeExecuted:
+                maybe += 1
+        total = int(await client.execute("GET", "n"))
+        self.assertLessEqual(400 - maybe, total)
+        self.assertLessEqual(total, 400)
+
+    async def test_read_replicas(self) -> None:
+        """Replicas are read from if that is wanted, and the primary without them."""
+        client = await self.connect("?read=replica", wait=5.0)
+        replica = self.servers.replicas[self.servers.primaries.index(self.server("a"))]
+        await client.execute("SET", "a", 1)
+        await deferLater(REACTOR, 0.1)
+        replica.call("CONFIG", "RESETSTAT")
+        for _ in range(5):
+            self.assertEqual(await client.execute("GET", "a"), b"1")
+        self.assertIn(b"cmdstat_get:calls=5", replica.call("INFO", "commandstats"))
+        replica.kill()
+        for _ in range(5):
+            try:
+                self.assertEqual(await client.execute("GET", "a"), b"1")
+            except MaybeExecuted:
+                continue
