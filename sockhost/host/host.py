@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import evolve
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -141,9 +141,8 @@ class Host:
             self._around.close()
 
     async def _live_locked(self) -> ExitStatus:
-        handlers = host_handlers(
-            self.shutdown, self._reconfigure_by_signal, self._hang_up
-        )
+        by_signal = self._reconfigure_by_signal
+        handlers = host_handlers(self.shutdown, by_signal, self._hang_up)
         try:
             try:
                 self._process.take(handlers)
@@ -394,7 +393,8 @@ class Host:
 
     def _run_unit_hooks(self, hook: str) -> None:
         for name, unit in self._units.hooked(IHookedUnit):
-            unit.run_hook(hook).addErrback(self._blame_hook, hook, name)
+            running = maybeDeferred(unit.run_hook, hook)
+            running.addErrback(self._blame_hook, hook, name)
 
     def _blame_hook(self, failure: Any, hook: str, name: str) -> None:
         self.log.failure("{hook} of {unit} failed", failure, hook=hook, unit=name)

@@ -257,6 +257,17 @@ class ReconfigureTests(RunningCase):
         self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
         self.assertIn("start c", self.journal)
 
+    def test_unit_cannot_run_its_hook(self) -> None:
+        """A unit that raises where it should fail costs the change nothing."""
+
+        def broken(name: str) -> None:
+            raise KeyError("no")
+
+        self.patch(self.unit("b"), "run_hook", broken)
+        self.bring(self.units(unit_config("c")))
+        self.successResultOf(self.host.reconfigure("ann"))
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+
     def test_host_table(self) -> None:
         """A new C{[host]} table is for the next start, and a warning until then."""
         new = evolve(self.first.host, name="other", wait_for=("a",))
