@@ -73,23 +73,15 @@ async def sockhost(run: Run, reactor: Any) -> None:
 
 
 async def _sockhost_bulk(run: Run, client: Any) -> None:
-    done: Deferred[None] = Deferred()
     execute = client.execute
-    replies: list[Any] = []
-
-    def answered(reply: Any) -> None:
-        replies.append(reply)
-        if len(replies) == run.count:
-            done.callback(None)
-
+    sent: list[Deferred[Any]] = []
     run.begin()
     fill(
         run,
-        lambda key, value: execute("SET", key, value).addCallback(answered),
-        lambda key: execute("GET", key).addCallback(answered),
+        lambda key, value: sent.append(execute("SET", key, value)),
+        lambda key: sent.append(execute("GET", key)),
     )
-    await done
-    run.expect(replies)
+    run.expect([await each for each in sent])
     run.end()
 
 
