@@ -40,9 +40,7 @@ class HostLocked(SockhostError):
 
     def __init__(self, path: str, owner: int | None) -> None:
         holder = "another process" if owner is None else f"process {owner}"
-        super().__init__(
-            f"a host already runs here: {holder} holds {path}"
-        )
+        super().__init__(f"a host already runs here: {holder} holds {path}")
         self.path = path
         self.owner = owner
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
-from twisted.logger import LogEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from sockhost.processes.output import Follower, OutputLog, backup_path, tail
 
@@ -277,6 +278,7 @@ class OwnLogTests(SynchronousTestCase):
         log = OutputLog(self.mktemp(), write=full)
         told: list[str] = []
 
+        @implementer(ILogObserver)
         def observe(event: LogEvent) -> None:
             told.append(str(event.get("log_format")))
             log.write(b"an event\n")
