@@ -24,6 +24,8 @@ from sockhost.redis.commands.base import Key
 from sockhost.redis.connection import RedisConnection
 from sockhost.redis.decoding import decode_reply
 from sockhost.redis.names import Place, place_of
+from sockhost.redis.pubsub import PubSub
+from sockhost.redis.push import PushRouter
 from sockhost.redis.resp import Argument, encode_command
 from sockhost.redis.scan import Scan
 from sockhost.redis.subscription import gather
@@ -78,6 +80,8 @@ class ClusterClient(WorkingClient):
     that is the same.
 
     @ivar router: knows the nodes.
+    @ivar attached: nothing is attached to the whole of a cluster.
+    @ivar connection: C{None}: there is none that all commands share.
     """
 
     def __init__(
@@ -94,6 +98,9 @@ class ClusterClient(WorkingClient):
         self.on_close: Callable[[float], Deferred[None]] | None = None
         self._ready: list[Deferred[None]] = []
         self._lenders: dict[RedisConnection, RedisClient] = {}
+        self._pubsub: PubSub | None = None
+        self.attached: list[Callable[[RedisConnection], object]] = []
+        self.connection: RedisConnection | None = None
 
     @property
     def connected(self) -> bool:
@@ -112,6 +119,18 @@ class ClusterClient(WorkingClient):
     def primaries(self) -> list[RedisClient]:
         """The clients of all nodes that have slots."""
         return [each.client for each in self._nodes.primaries()]
+
+    @property
+    def pubsub(self) -> PubSub:
+        """
+        Published messages, on a connection to any node, and to another when
+        that is lost.  Sharded channels are refused there, unless the node
+        happens to have their slot: they are heard at L{node}C{(channel)}.
+        """
+        if self._pubsub is None:
+            self._pubsub = PubSub(self, self._clock, PushRouter())
+            self._pubsub.keep_apart()
+        return self._pubsub
 
     def execute(
         self,
@@ -167,7 +186,9 @@ class ClusterClient(WorkingClient):
 
     def release(self, connection: RedisConnection) -> None:
         """End the loan."""
-        self._lenders.pop(connection).release(connection)
+        client = self._lenders.pop(connection, None)
+        if client is not None:
+            client.release(connection)
 
     def scan_keys(
         self,
@@ -202,7 +223,10 @@ class ClusterClient(WorkingClient):
 
     def close(self, timeout: float = 5.0) -> Deferred[None]:
         """See L{IRedis.close<sockhost.interfaces.IRedis.close>}."""
-        self.tell_ready(RedisConnectionError("the client is closed"))
+        closed = RedisConnectionError("the client is closed")
+        self.tell_ready(closed)
+        if self._pubsub is not None:
+            self._pubsub.end(closed)
         if self.on_close is not None:
             return self.on_close(timeout)
         return Deferred.fromCoroutine(self._nodes.close(timeout))
@@ -285,6 +309,9 @@ class ClusterClient(WorkingClient):
         async def send(client: RedisClient, _asking: bool) -> RedisConnection:
             connection = await client.dedicated()
             self._lenders[connection] = client
+            connection.when_disconnected().addCallback(
+                lambda _: self._lenders.pop(connection, None)
+            )
             return connection
 
         return await self.router.send(slot, send)

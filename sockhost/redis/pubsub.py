@@ -241,6 +241,10 @@ class PubSub:
     ) -> Deferred[Subscription]:
         return asked.addCallback(lambda _: new)
 
+    def keep_apart(self) -> None:
+        """Have a connection of its own in any case: one that may be anywhere."""
+        self._hub.on_wish, self._hub.on_idle = self._own.want, self._own.stop
+
     def _attached(self, connection: RedisConnection) -> None:
         if connection.protocol >= 3:
             self._own.stop()

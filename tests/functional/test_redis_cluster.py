@@ -136,9 +136,9 @@ class CommandsTests(_ClusterCase):
             await client.execute("SUBSCRIBE", "a")
 
     async def test_published(self) -> None:
-        """The subscriptions of any node hear what is published at another."""
+        """What is published is heard, wherever; sharded channels at their node."""
         client = await self.connect()
-        heard = await client.node("a").pubsub.subscribe("news")
+        heard = await client.pubsub.subscribe("news")
         shards = await client.node("s").pubsub.ssubscribe("s")
         await client.execute("PUBLISH", "news", "x")
         await client.execute("SPUBLISH", "s", "y")
@@ -170,6 +170,23 @@ class MovingTests(_ClusterCase):
             self.servers.end_move(slot_of(key), source, target)
             self.assertIn(await use(), (2, [2]))
             self.assertIn(b"2", target.call("GET", key))
+
+    async def test_shard_moved(self) -> None:
+        """Who hears a sharded channel is told when its slot has moved away."""
+        client = await self.connect()
+        told: Deferred[Any] = Deferred()
+        first = client.node("s")
+        await first.pubsub.ssubscribe("s", on_gap=told.callback)
+        source, target = self.server("s"), self.other("s")
+        self.servers.begin_move(slot_of("s"), source, target)
+        self.servers.end_move(slot_of("s"), source, target)
+        self.assertEqual((await told).refused, (b"s",))
+        await client.execute("SPUBLISH", "s", "followed")
+        second = client.node("s")
+        self.assertIsNot(second, first)
+        again = await second.pubsub.ssubscribe("s")
+        await client.execute("SPUBLISH", "s", "x")
+        self.assertEqual((await again.next()).data, b"x")
 
     async def test_on_the_way(self) -> None:
         """Keys of a slot that is on its way are found on either side."""
@@ -244,6 +261,22 @@ class FailoverTests(_ClusterCase):
         total = int(await client.execute("GET", "n"))
         self.assertLessEqual(400 - maybe, total)
         self.assertLessEqual(total, 400)
+
+    async def test_published(self) -> None:
+        """A subscription goes on at another node when its own dies."""
+        client = await self.connect(wait=10.0)
+        heard = await client.pubsub.subscribe("news")
+        asked = "CLIENT LIST TYPE pubsub"
+        all_ = [*self.servers.primaries, *self.servers.replicas]
+        [holder] = [each for each in all_ if b"sub=1" in each.call(asked)]
+        holder.kill()
+        rest = [each for each in all_ if each is not holder]
+        while not any(b"sub=1" in each.call(asked) for each in rest):
+            await deferLater(REACTOR, 0.05)
+        rest[0].call("PUBLISH", "news", "x")
+        message = await heard.next()
+        self.assertEqual(message.data, b"x")
+        self.assertIsNotNone(message.gap)
 
     async def test_read_replicas(self) -> None:
         """Replicas are read from if that is wanted, and the primary without them."""
