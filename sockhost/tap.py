@@ -120,8 +120,8 @@ class Options(UsageOptions):
     synopsis = "[twistd options] sockhost --config FILE [options]"
     longdesc = (
         "Runs the units of a configuration file.  Exit statuses: 0 clean, "
-        "1 the wait hook failed, 64 usage, 69 the watched process is gone, 70 startup failed, "
-        "73 another host runs there, 75 a unit that was waited for failed, "
+        "1 the wait hook failed, 64 usage, 69 the watched process is gone, "
+        "70 startup failed, 73 another host runs there, 75 a unit that was waited for failed, "
         "78 configuration."
     )
     optParameters = [

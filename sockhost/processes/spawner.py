@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.processes.test_spawner -*-
+# -*- test-case-name: tests.processes.test_child -*-
 """
 The spawner: the only place that makes processes.
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import ModuleType
 
+import twisted.plugins
 from attrs import define
 from twisted.logger import Logger
 from twisted.plugin import getPlugins
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-import twisted.plugins
 from sockhost.interfaces import ICodec, ICodecKind
 from sockhost.sockets.framing import Int32Codec, Length32Codec
 from sockhost.sockets.line import LineCodec

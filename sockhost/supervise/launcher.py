@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.supervise.test_launcher -*-
+# -*- test-case-name: tests.supervise.test_process -*-
 """
 Making the executions of one unit's program: logged, and noted in the run
 directory so that a next host finds what a killed one left.
