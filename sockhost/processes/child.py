@@ -132,6 +132,7 @@ class Child:
     _reason: Failure | None = None
     _ended: bool = False
     _group_gone: bool = False
+    _forbidden: bool = False
 
     def signalProcess(self, signalID: str | int) -> None:  # noqa: N803
         """
@@ -155,7 +156,17 @@ class Child:
             self._system.signal_group(self.group, signum)
         except ProcessLookupError:
             self._group_gone = True
+        except PermissionError:
+            # A program that became another user: whoever waits for the end of
+            # the group waits on, and tells when that takes too long.
+            self._warn_once()
         return not self._group_gone
+
+    def _warn_once(self) -> None:
+        if not self._forbidden:
+            self._forbidden = True
+            group = self.group
+            self._log.warn("process group {group} may not be signalled", group=group)
 
     def _group_is_ours(self) -> bool:
         """

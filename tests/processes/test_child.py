@@ -14,6 +14,7 @@ from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTer
 from twisted.internet.interfaces import IProcessTransport
 from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -268,6 +269,22 @@ class ChildTests(ChildCase):
         child = self.spawn()
         self.assertTrue(child.signal_group(signal.SIGTERM))
         self.assertEqual(self.system.signals, [("group", signal.SIGTERM)])
+
+    def test_group_of_another_user(self) -> None:
+        """A group that the host may not signal is there all the same."""
+
+        def forbidden(group: int, signum: int) -> None:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+
+        child = self.spawn(output="null")
+        self.patch(FakeSystem, "signal_group", lambda _self, *args: forbidden(*args))
+        with capturedLogs() as logs:
+            self.assertTrue(child.signal_group(signal.SIGTERM))
+            self.exit()
+            self.assertTrue(child.signal_group(0))
+        self.assertEqual(len(logs), 1)
+        self.system.group = False
+        self.assertFalse(child.signal_group(0))
 
     def test_group_without_leader(self) -> None:
         """The rest of a group is signalled until it is gone, and no longer."""
