@@ -254,7 +254,8 @@ class IHost(IUnitHost):
         Set the goal of a unit to C{down}.
 
         @return: fires when nothing of the unit is left; fails with
-            L{GoalChanged} if it is started meanwhile.
+            L{GoalChanged} if it is started meanwhile, and with L{UnitFailed}
+            if something of it cannot be ended.
         """
 
     def restart(name: str, asked_by: str) -> Deferred[None]:

@@ -118,8 +118,8 @@ class Event:
     """
     Something that happened.
 
-    @ivar event: what: C{"state"}, C{"exit"}, C{"reconfigured"}, C{"ready"},
-        C{"stopping"}, or a kind's own word.
+    @ivar event: what: C{"state"}, C{"reconfigured"}, C{"ready"}, C{"stopping"},
+        or a kind's own word.
     @ivar unit: the unit that it happened to, or C{None} for the host.
     @ivar fields: what belongs to it; C{json} can write them.
     """
