@@ -31,13 +31,9 @@ _STORING = frozenset({"SORT", "GEORADIUS", "GEORADIUSBYMEMBER"})
 
 def as_bytes(value: Argument) -> bytes:
     """The bytes that are sent for an argument."""
-    return (
-        value.encode()
-        if isinstance(value, str)
-        else bytes(str(value), "ascii")
-        if (isinstance(value, int | float))
-        else bytes(value)
-    )
+    if isinstance(value, int | float):
+        return str(value).encode()
+    return value.encode() if isinstance(value, str) else bytes(value)
 
 
 def slot_of(key: Argument) -> int:
