@@ -4,11 +4,18 @@ The project beside its peers, one command each: C{python -m benchmarks.NAME
 
     - L{benchmarks.startup}: from the command to everything up; memory
     - L{benchmarks.kill}: C{kill -9} of any child, all the time
+    - L{benchmarks.redis}: the Redis clients, to one server on one CPU
+    - L{benchmarks.soak_redis}: a bad line to a server that is killed, for ten
+      minutes
 
 They are made of:
 
     - L{benchmarks.harness}: interleaved rounds, medians, the table, the file
     - L{benchmarks.hosts}: a host of the quickstart in a directory of its own
     - L{benchmarks.chaos}: what kills, asks, and checks
+    - L{benchmarks.redis_load}, L{benchmarks.redis_twisted}: what each Redis
+      client does; C{native/redis_hiredis.c}: the same in C
+    - L{benchmarks.redis_server}, L{benchmarks.redis_proxy}: a server, and a bad
+      line to it
     - L{benchmarks.procfs}: what the kernel says of processes
 """
