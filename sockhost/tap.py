@@ -121,8 +121,8 @@ class Options(UsageOptions):
     longdesc = (
         "Runs the units of a configuration file.  Exit statuses: 0 clean, "
         "1 the wait hook failed, 64 usage, 69 the watched process is gone, "
-        "70 startup failed, 73 another host runs there, 75 a unit that was waited for failed, "
-        "78 configuration."
+        "70 startup failed, 73 another host runs there, "
+        "75 a unit that was waited for failed, 78 configuration."
     )
     optParameters = [
         ["config", "c", None, "The configuration file (TOML)."],
