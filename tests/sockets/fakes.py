@@ -153,6 +153,8 @@ class FakeSocket:
 
     waiting: list[Any] = field(factory=list)
     closed: bool = False
+    # The hub's epoll is a real one, and refuses what is no descriptor.
+    _fd: int = field(factory=lambda: os.eventfd(0), init=False)
 
     def accept(self) -> tuple[Any, str]:
         """Give the next one."""
@@ -162,15 +164,20 @@ class FakeSocket:
         return found, ""
 
     def fileno(self) -> int:
-        """Something that looks like a descriptor."""
-        return -1 if self.closed else 7
+        """A descriptor on which nothing ever happens."""
+        return -1 if self.closed else self._fd
 
     def listen(self, backlog: int) -> None:
         """Listen."""
 
     def close(self) -> None:
         """Note it."""
-        self.closed = True
+        if not self.closed:
+            self.closed = True
+            os.close(self._fd)
+
+    def __del__(self) -> None:
+        self.close()
 
 
 @define(eq=False)
