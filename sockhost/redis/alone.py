@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.redis.test_alone -*-
+# -*- test-case-name: tests.redis.test_dedicated -*-
 """
 Commands that block, each on a connection to itself.
 """

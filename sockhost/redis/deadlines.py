@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.redis.test_deadlines -*-
+# -*- test-case-name: tests.redis.test_connection -*-
 """
 How long the slots of a queue are waited for.
 """

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.redis.test_decoding -*-
+# -*- test-case-name: tests.redis.test_settings -*-
 """
 Replies as text instead of bytes, where somebody asks for it.
 """

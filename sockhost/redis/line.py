@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.redis.test_line -*-
+# -*- test-case-name: tests.redis.test_connection -*-
 """
 The queue of a connection: what the server owes, and what it was not told yet.
 """

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.redis.test_listening -*-
+# -*- test-case-name: tests.redis.test_pubsub -*-
 """
 What a client has for those who listen: published messages, the commands that a
 server is given, its pushes, and a cache that it keeps right.

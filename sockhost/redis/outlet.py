@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.redis.test_outlet -*-
+# -*- test-case-name: tests.redis.test_connection -*-
 """
 When the bytes of a queue are handed to the transport.
 """

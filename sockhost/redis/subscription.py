@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.redis.test_subscription -*-
+# -*- test-case-name: tests.redis.test_hub -*-
 """
 What one listener of published messages listens to.
 """

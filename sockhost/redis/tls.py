@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.redis.test_tls -*-
+# -*- test-case-name: tests.functional.test_redis_tls -*-
 """
 TLS to a Redis server: whom to trust, and as whom to appear.
 

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.functional.test_hubreactor -*-
+# -*- test-case-name: tests.sockets.test_hubreactor -*-
 """
 C{twistd --reactor=sockhost}: Twisted's epoll reactor, turned inside out.
 

@@ -87,7 +87,7 @@ class UnixListenerTests(SynchronousTestCase):
     def test_interface(self) -> None:
         """It is what a reactor reads from."""
         verifyObject(IReadDescriptor, self.listener)
-        self.assertEqual(self.listener.fileno(), 7)
+        self.assertGreaterEqual(self.listener.fileno(), 0)
         self.assertEqual(self.listener.logPrefix(), "UnixListener(/run/x.sock)")
 
     def test_accept(self) -> None:
