@@ -18,13 +18,13 @@ from typing import Any
 from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
-from sockhost.interfaces import Disconnected, FrameError
+from sockhost.interfaces import Disconnected
 from sockhost.sockets.answers import settle
 from sockhost.sockets.around import Phase
 from sockhost.sockets.hubclients import Run
 from sockhost.sockets.hubquiet import UNTOLD, QuietConnection
-from sockhost.sockets.hubwriter import OPEN, RawWriter
-from sockhost.sockets.wire import HEADER, HEADER_SIZE, pack
+from sockhost.sockets.hubwriter import LARGE, OPEN, RawWriter
+from sockhost.sockets.wire import HEADER, HEADER_SIZE, check_length
 
 _pack = HEADER.pack
 
@@ -81,7 +81,7 @@ class AnsweringConnection(QuietConnection):
             else:
                 count = len(answers)
                 same = not sizes and len(data) == count * length
-                if same and length <= self.clients.max_frame:
+                if same and length <= min(self.clients.max_frame, LARGE):
                     self.frames_out += count
                     self.put(data)
                     if length > self.clients.room:
@@ -134,8 +134,7 @@ class AnsweringConnection(QuietConnection):
         if self.session is not None:
             self._take_with_session(answer, size)
         elif kind is bytes and len(answer) <= self.clients.largest:  # type: ignore[arg-type]
-            self.frames_out += 1
-            self.put(_pack(len(answer) + HEADER_SIZE) + answer)  # type: ignore[arg-type, operator]
+            self._put_frame(answer)  # type: ignore[arg-type]
         elif kind is Deferred:
             if self.work is None:
                 self.work = set()
@@ -209,12 +208,10 @@ class AnsweringConnection(QuietConnection):
         """See L{IClient.send<sockhost.interfaces.IClient.send>}."""
         if self.state != OPEN:
             return fail(Disconnected("the client is gone"))
-        try:
-            data = pack(payload, self.clients.max_frame)
-        except FrameError:
-            return fail()
-        self.frames_out += 1
-        self.put(data)
+        problem = check_length(len(payload) + HEADER_SIZE, self.clients.max_frame)
+        if problem is not None:
+            return fail(problem)
+        self._put_frame(payload)
         sent = self.when_sent()
         self.balance()
         return sent
@@ -223,6 +220,16 @@ class AnsweringConnection(QuietConnection):
         """See L{Session.end}."""
         if self.state == OPEN:
             self.wake().end(reason)
+
+    def _put_frame(self, payload: bytes) -> None:
+        self.frames_out += 1
+        header = _pack(len(payload) + HEADER_SIZE)
+        if len(payload) < LARGE:
+            self.put(header + payload)
+        else:
+            self.put(header)
+            self.put(payload)
+            self.clients.room = max(self.clients.room, len(payload))
 
     def put(self, data: bytes) -> None:
         """See L{Carrier<sockhost.sockets.around.Carrier>}."""

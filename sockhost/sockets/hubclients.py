@@ -75,6 +75,7 @@ class HubClients:
         answer is looked at.
     @ivar run: the run of frames that is being given to the handler, if one is.
     @ivar emitted: how many answers to it are on their way already.
+    @ivar vain: how often large frames are not to be looked for in vain.
     @ivar codec: makes the frames of those without a session.
     @ivar greeting: whether the handler wants to hear of everybody who comes.
     @ivar finishing: whether a client that sends no more gets its answers.
@@ -100,6 +101,7 @@ class HubClients:
         "server",
         "simple",
         "small",
+        "vain",
     )
 
     def __init__(self, hub: Hub, server: FrameServer) -> None:
@@ -117,6 +119,7 @@ class HubClients:
         self.run: Run | None = None
         self.runs = not iscoroutinefunction(server.received)
         self.emitted = 0
+        self.vain = 0
         self.codec = Length32Codec(self.max_frame)
         self.greeting = hasattr(server.handler, "connected")
         self.farewell = hasattr(server.handler, "disconnected")

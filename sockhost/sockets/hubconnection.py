@@ -20,6 +20,28 @@ from sockhost.sockets.hubcut import LARGEST_IN_RUN, Partial, run_of
 from sockhost.sockets.hubwriter import LARGE
 from sockhost.sockets.wire import HEADER, HEADER_SIZE
 
+HEADER_NEXT = b""
+"""
+The beginning of a frame behind a large one: nothing.  Of that frame only the
+header is read first, and then the payload, if it is large too, as it is to be:
+to copy 64 KiB out of what was read takes 2 to 8 microseconds, another call of the
+kernel half a one.
+"""
+
+MOST_LARGE, LARGE_SHARES = 256 * 1024, 8
+"""
+What is read of large frames at once: what a socket can hold, if the share of the
+turn allows; they take little time for their bytes.  Whoever sends them waits for
+room, and is woken each time that there is some: reading all was twice as fast as
+64 KiB in each turn.
+"""
+
+VAIN = 8
+"""
+How often another large frame is not looked for at once after there was none.  It
+costs a microsecond not to find one.
+"""
+
 _unpack, _pack = HEADER.unpack_from, HEADER.pack
 
 
@@ -67,6 +89,8 @@ class HubConnection(AnsweringConnection):
             or self.queue is not None
             or self.session is not None
         ):
+            if size >= LARGE and self.session is None:
+                self.rest = HEADER_NEXT
             self.take(answer, size - HEADER_SIZE)
             self.end_of_read()
             return
@@ -97,22 +121,67 @@ class HubConnection(AnsweringConnection):
 
     def _read_on(self) -> None:
         rest, most = self.rest, min(READ, self.hub.share)
-        if type(rest) is Partial:
-            most = min(READ, rest.missing)
-        elif type(rest) is bytes:
-            most = min(READ - len(rest), self.hub.share)
-        try:
-            data = read(self.fd, most)
-        except BlockingIOError:
+        if (self.session is None and type(rest) is not bytes) or rest == HEADER_NEXT:
+            self._read_large()
             return
-        except OSError as error:
-            self.broken(error)
+        if rest is not None:
+            most = min(READ - len(rest), most)  # type: ignore[arg-type]
+        data = self._read(most)
+        if data is None:
             return
         if self.session is None or not data:
             self._got(data)
         else:
             self.session.feed(data)
             self.sleep()
+
+    def _read(self, most: int) -> bytes | None:
+        try:
+            return read(self.fd, most)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            self.broken(error)
+            return None
+
+    def _read_large(self) -> None:
+        clients, rest, before = self.clients, self.rest, self.frames_in
+        left = min(MOST_LARGE, LARGE_SHARES * self.hub.share)
+        self.hold()
+        while isinstance(rest, Partial) or rest == HEADER_NEXT:
+            most = HEADER_SIZE
+            if isinstance(rest, Partial):
+                most = min(READ, rest.missing)
+            elif self.frames_in != before and clients.vain > 0:
+                clients.vain -= 1
+                break
+            data = self._read(most)
+            if data is None:
+                clients.vain = VAIN if self.frames_in != before else clients.vain
+                break
+            if not data:
+                self.end_of_read()
+                self._ended_by_client()
+                return
+            self._take_large(rest, data)
+            rest, left = self.rest, left - len(data)
+            if len(data) < most or left <= 0 or self._is_owed_much():
+                break
+        self.end_of_read()
+
+    def _take_large(self, rest: bytes | Partial, data: bytes) -> None:
+        self.bytes_in += len(data)
+        if isinstance(rest, Partial):
+            frame = rest.add(data)
+            if frame is not None:
+                self.rest = HEADER_NEXT
+                self.give(frame)
+        else:
+            self.rest = None
+            self._cut(data)
+
+    def _is_owed_much(self) -> bool:
+        return self.session is not None or self.is_full()
 
     def _got(self, data: bytes) -> None:
         if not data:
@@ -121,18 +190,9 @@ class HubConnection(AnsweringConnection):
         self.bytes_in += len(data)
         rest, self.rest = self.rest, None
         self.hold()
-        if rest is None:
-            self._cut(data)
-        elif type(rest) is bytes:
-            # So small beginnings are put in front of the next read: a buffer
-            # of its own for each made frames of 3 KB 5 to 14 times slower.
-            self._cut(rest + data)
-        elif type(rest) is Partial:
-            frame = rest.add(data)
-            if frame is None:
-                self.rest = rest
-            else:
-                self.give(frame)
+        # Small beginnings are put in front of the next read: a buffer of its
+        # own for each made frames of 3 KB 5 to 14 times slower.
+        self._cut(data if rest is None else rest + data)  # type: ignore[operator]
         self.end_of_read()
 
     def _cut(self, data: bytes) -> None:
