@@ -128,8 +128,11 @@ class Hub:
         closing removes it from the epoll without another call of the kernel.
         """
         del self.watched[fd]
-        if len(self.watched) == self._nested and not self._turning:
-            self._close()
+        if len(self.watched) == self._nested:
+            if self._turning:
+                self.unsettled.append(self._close_if_empty)
+            else:
+                self._close()
 
     def nest(self, fd: int, watched: Watched) -> None:
         """
@@ -171,10 +174,9 @@ class Hub:
         get = self.watched.get
         self._turning = True
         try:
-            if self.unsettled:
-                timeout = 0
-            happened = self._epoll.poll(timeout, EVENTS)
-            self.share = max(TURN_BYTES // (len(happened) or 1), LEAST_SHARE)
+            happened = self._epoll.poll(0 if self.unsettled else timeout, EVENTS)
+            count = len(happened)
+            self.share = TURN_BYTES if count < 2 else self._share(count)
             for fd, events in happened:
                 # An earlier event of this turn may have ended it.
                 watched = get(fd)
@@ -187,8 +189,6 @@ class Hub:
                 self.settle()
         finally:
             self._turning = False
-        if len(self.watched) == self._nested:
-            self._close()
 
     def settle(self) -> None:
         """
@@ -227,6 +227,13 @@ class Hub:
     def _settle_later(self) -> None:
         self._settling = None
         self.settle()
+
+    def _share(self, count: int) -> int:
+        return max(TURN_BYTES // count, LEAST_SHARE)
+
+    def _close_if_empty(self) -> None:
+        if len(self.watched) == self._nested:
+            self._close()
 
     def _broken(self, watched: Watched) -> None:
         # A defect of ours: what may be damaged by it is ended.

@@ -36,6 +36,8 @@ room, and is woken each time that there is some: reading all was twice as fast a
 64 KiB in each turn.
 """
 
+READABLE = (EPOLLIN, EPOLLIN | EPOLLHUP)
+
 VAIN = 8
 """
 How often another large frame is not looked for at once after there was none.  It
@@ -56,7 +58,7 @@ class HubConnection(AnsweringConnection):
 
     def event(self, events: int) -> None:
         """See L{Watched<sockhost.sockets.hub.Watched>}."""
-        if events != EPOLLIN and not self._is_readable(events):
+        if events not in READABLE and not self._is_readable(events):
             return
         if self.session is not None or self.rest is not None:
             self._read_on()

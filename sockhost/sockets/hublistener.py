@@ -21,7 +21,7 @@ from zope.interface import implementer
 
 from sockhost.sockets.bound import BoundSocket
 from sockhost.sockets.credentials import UCRED_SIZE, PeerCredentials, unpack_ucred
-from sockhost.sockets.door import DRAINING, TOO_MANY
+from sockhost.sockets.door import DRAINING
 from sockhost.sockets.hub import Hub, hub_of
 from sockhost.sockets.hubclients import HubClients
 from sockhost.sockets.hubconnection import HubConnection
@@ -80,7 +80,6 @@ class HubListener(UnixListener):
         # How many are accepted at once.  One too many costs an exception, a
         # microsecond, so it follows how many there were the last time.
         self._burst = 1
-        self._anybody = True
         # Many clients write as soon as they are connected; then the first read
         # need not wait for another turn, which saves 2 microseconds.  Finding
         # nothing costs one, so after that it is left for some clients.
@@ -102,14 +101,16 @@ class HubListener(UnixListener):
         limits = server.limits
         if not self._clients.fits(limits):
             self._clients = self._new_clients()
-        self._anybody = server.door.is_open(limits)
+        # Whether nothing is to be asked about a client.
+        free = server.door.is_open(limits) and not limits.max_clients
+        free = free and not server.draining
         count = 0
-        while count < self._burst and self._accept_one():
+        while count < self._burst and self._accept(free):
             count += 1
         full = count == self._burst
         self._burst = min(ACCEPT_BURST, 2 * count) if full else max(1, count)
 
-    def _accept_one(self) -> bool:
+    def _accept(self, free: bool) -> bool:
         try:
             fd, _ = self.bound.socket._accept()  # type: ignore[attr-defined]
         except OSError as error:
@@ -118,7 +119,7 @@ class HubListener(UnixListener):
         # everything already, and asks the kernel for no more than is wanted.
         accepted = RawSocket(AF_UNIX, SOCK_STREAM, 0, fd)
         try:
-            if self._may_come_in(accepted):
+            if free or self._may_come_in(accepted):
                 self._let_in(accepted, fd)
             else:
                 accepted.close()
@@ -130,25 +131,25 @@ class HubListener(UnixListener):
 
     def _may_come_in(self, accepted: RawSocket) -> bool:
         server = self._server
-        if not self._anybody:
-            # All that is wanted of it is its options.
-            asked: Any = accepted
-            return self._admitted(asked)
-        if server.draining or server.door.is_full(server.limits):
-            server.totals.refuse(DRAINING if server.draining else TOO_MANY)
+        if server.draining:
+            server.totals.refuse(DRAINING)
             return False
-        return True
+        # All that is wanted of it is its options.
+        asked: Any = accepted
+        return self._admitted(asked)
 
     def _let_in(self, accepted: RawSocket, fd: int) -> None:
         accepted.setblocking(False)
         known = accepted.getsockopt(SOL_SOCKET, SO_PEERCRED, UCRED_SIZE)
         peer = self._peers.get(known) or self._new_peer(known)
-        connection = HubConnection(self._clients, fd, peer)
+        clients = self._clients
+        connection = HubConnection(clients, fd, peer)
         self._hub.watch(fd, connection, EPOLLIN)
         accepted.detach()
-        self._clients.begin(connection)
-        self._guess -= 1
-        if self._guess <= 0:
+        clients.begin(connection)
+        if self._guess > 0:
+            self._guess -= 1
+        elif connection.session is None:
             connection.event(EPOLLIN)
             if not connection.bytes_in:
                 self._guess = GUESS

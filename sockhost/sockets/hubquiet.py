@@ -26,7 +26,7 @@ from sockhost.sockets.around import Phase
 from sockhost.sockets.credentials import PeerCredentials
 from sockhost.sockets.hubclients import HubClients
 from sockhost.sockets.hubcut import Partial
-from sockhost.sockets.hubwriter import ABORTED, OPEN, RawWriter
+from sockhost.sockets.hubwriter import ABORTED, GONE, OPEN, RawWriter
 from sockhost.sockets.peer import Client
 from sockhost.sockets.session import Session
 
@@ -35,7 +35,6 @@ UNTOLD = 4096
 Bytes that a client may make the process hold without its server's being told:
 telling costs half a microsecond, which is much for small frames.
 """
-_NOBODY = Disconnected("the client is gone")
 
 
 class QuietConnection(RawWriter):
@@ -205,5 +204,8 @@ class QuietConnection(RawWriter):
         if self.session is not None:
             self.session.lost(reason or self.session.farewell_reason())
         else:
-            self.lose(_NOBODY)
+            # Nobody waits and nobody is to be told.
+            self.state = GONE
+            self.corked = self.queue = None
+            self.queued = 0
             clients.gone(self)
