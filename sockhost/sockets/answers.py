@@ -5,7 +5,7 @@ What a method of a handler returned: a plain value, a Deferred or a coroutine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextvars import copy_context
 from functools import partial
 from typing import Any
@@ -40,6 +40,40 @@ def invoke(function: Callable[..., object], *args: object) -> Deferred[Any]:
         return await result if isinstance(result, Deferred) else result
 
     return Deferred.fromCoroutine(call())
+
+
+def check_batch(answers: Any, count: int) -> Sequence[object]:
+    """
+    Look at what a handler has returned for several frames.
+
+    @return: the same.
+    @raise TypeError: it is no list of as many answers.
+    """
+    if isinstance(answers, Sequence) and len(answers) == count:
+        return answers
+    raise TypeError(
+        f"{count} frames are answered with a list of as many answers, or with "
+        f"None, not with {answers!r:.60}"
+    )
+
+
+def one_by_one(
+    received_batch: Callable[[Any, Sequence[bytes]], object],
+) -> Callable[[Any, bytes], object]:
+    """
+    Make a handler's method for single frames of its method for several.
+    """
+
+    def only(answers: object) -> object:
+        return None if answers is None else check_batch(answers, 1)[0]
+
+    def received(client: Any, frame: bytes) -> object:
+        answers = settle(received_batch(client, [frame]))
+        if isinstance(answers, Deferred):
+            return answers.addCallback(only)
+        return only(answers)
+
+    return received
 
 
 def _begin(work: Coroutine[Any, Any, object]) -> object:

@@ -22,7 +22,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from sockhost.interfaces import Disconnected, FrameError, IClient, ICodec
-from sockhost.sockets.answers import settle
+from sockhost.sockets.answers import check_batch, settle
 from sockhost.sockets.around import Carrier, Phase, Surroundings
 from sockhost.sockets.credentials import PeerCredentials
 
@@ -206,17 +206,26 @@ class Exchange(ABC):
         while backlog and not self._full():
             room = self.server.limits.max_in_flight - self.in_flight
             frames = [backlog.popleft() for _ in range(min(room, len(backlog)))]
-            size = sum(map(len, frames))
-            self._backlog_bytes -= size
+            sizes = list(map(len, frames))
+            self._backlog_bytes -= sum(sizes)
             self.frames_in += len(frames)
             try:
-                answers = settle(received(self.client, frames))
+                answers = received(self.client, frames)
             except Exception:
                 self.fault(Failure())
-                return
-            reply = partial(self._reply_all, list(map(len, frames)))
+            else:
+                self.take_batch(answers, sizes)
+
+    def take_batch(self, answers: object, sizes: Sequence[int]) -> None:
+        """The handler has returned something for frames of these sizes."""
+        reply = partial(self._reply_all, sizes)
+        try:
+            answers = settle(answers)
+        except Exception:
+            self.fault(Failure())
+        else:
             if isinstance(answers, Deferred):
-                self._await(answers, len(frames), size, reply)
+                self._await(answers, len(sizes), sum(sizes), reply)
             else:
                 reply(answers)
 
@@ -282,21 +291,14 @@ class Exchange(ABC):
         if answers is None:
             return
         try:
-            if not isinstance(answers, Sequence) or len(answers) != len(sizes):
-                raise TypeError(
-                    f"{len(sizes)} frames are answered with a list of as many "
-                    f"answers, or with None, not with {answers!r:.60}"
-                )
-            self._take_each(answers, sizes)
+            check_batch(answers, len(sizes))
+            for answer, size in zip(answers, sizes, strict=True):
+                if self.phase is Phase.OPEN:
+                    self.take(settle(answer), size)
+                else:
+                    self.discard(answer)
         except Exception:
             self.fault(Failure())
-
-    def _take_each(self, answers: Sequence[object], sizes: Sequence[int]) -> None:
-        for answer, size in zip(answers, sizes, strict=True):
-            if self.phase is Phase.OPEN:
-                self.take(settle(answer), size)
-            else:
-                self.discard(answer)
 
     def discard(self, answer: object) -> None:
         """End what was begun for a frame behind one that was the last."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from sockhost.sockets.answers import one_by_one
 from sockhost.sockets.framing import Length32Codec
 from sockhost.sockets.hub import Hub
 from sockhost.sockets.hubcut import Partial
@@ -65,6 +66,7 @@ class HubClients:
     @ivar simple: whether a client needs a session only now and then.
     @ivar quiet: how many have none.
     @ivar received: the handler's method for one frame.
+    @ivar batch: its method for several, or C{None}.
     @ivar max_frame: the greatest length of a frame.
     @ivar largest: the greatest length of an answer.
     @ivar least: how much a read must bring to be looked at as one frame; more
@@ -83,6 +85,7 @@ class HubClients:
     """
 
     __slots__ = (
+        "batch",
         "codec",
         "emitted",
         "farewell",
@@ -112,7 +115,10 @@ class HubClients:
         self.small = min(SMALL, self.largest)
         self.least = HEADER_SIZE if self.max_frame >= READ else READ + 1
         self.room = ROOM
+        self.batch = server.received_batch
         self.received: Callable[[Any, bytes], Any] = server.received or _nobody
+        if self.batch is not None:
+            self.received = one_by_one(self.batch)
         self.simple = self._is_simple()
         self.few = self._few()
         self.quiet = 0
@@ -219,8 +225,7 @@ class HubClients:
         timed = limits.frame_timeout or limits.idle_timeout or limits.stall_timeout
         return (
             codec is Length32Codec
-            and server.received is not None
-            and server.received_batch is None
+            and (server.received or server.received_batch) is not None
             and server.trace is None
             and not timed
         )

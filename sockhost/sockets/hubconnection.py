@@ -8,17 +8,21 @@ handler, and writing the answer.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from os import read, write
 from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT
+from typing import Any
 
 from twisted.python.failure import Failure
 
-from sockhost.interfaces import Disconnected
+from sockhost.interfaces import Disconnected, IClient
 from sockhost.sockets.hubanswers import AnsweringConnection
 from sockhost.sockets.hubclients import READ
 from sockhost.sockets.hubcut import LARGEST_IN_RUN, Partial, run_of
 from sockhost.sockets.hubwriter import LARGE
 from sockhost.sockets.wire import HEADER, HEADER_SIZE
+
+ReceivedBatch = Callable[[IClient, Sequence[bytes]], Any]
 
 HEADER_NEXT = b""
 """
@@ -198,7 +202,10 @@ class HubConnection(AnsweringConnection):
         self.end_of_read()
 
     def _cut(self, data: bytes) -> None:
-        offset = self._give_frames(data)
+        if self.clients.batch is None:
+            offset = self._give_frames(data)
+        else:
+            offset = self._give_together(data, self.clients.batch)
         left = len(data) - offset
         if not left:
             return
@@ -242,6 +249,26 @@ class HubConnection(AnsweringConnection):
                 no_run_before = offset + 64 * length
             self.give(data[offset + HEADER_SIZE : stop])
             offset = stop
+        return offset
+
+    def _give_together(self, data: bytes, received: ReceivedBatch) -> int:
+        """The same for a handler that takes several at once: as many as may be."""
+        clients = self.clients
+        offset, end, frames = 0, len(data), list[bytes]()
+        room = clients.server.limits.max_in_flight - self.in_flight
+        if self.is_full():
+            room = 0
+        while end - offset >= HEADER_SIZE and len(frames) < room:
+            (length,) = _unpack(data, offset)
+            stop = offset + length
+            if stop > end or not HEADER_SIZE <= length <= clients.max_frame:
+                break
+            most = min((end - offset) // length, room - len(frames))
+            run = run_of(data, offset, length, most) if length <= LARGEST_IN_RUN else ()
+            frames += run or (data[offset + HEADER_SIZE : stop],)
+            offset += len(run or (0,)) * length
+        if frames:
+            self.give_batch(received, frames)
         return offset
 
     def _most(self, most: int, length: int) -> int:

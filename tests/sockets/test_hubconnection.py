@@ -7,6 +7,7 @@ in common with others is in L{tests.sockets.test_hub_parity}.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -335,6 +336,75 @@ class RunTests(Case):
         connection.send(*self.FRAMES[:4])
         self.assertEqual(connection.wire.writes, [])
         self.assertEqual(len(self.flushLoggedErrors(FrameError)), 1)
+
+
+class BatchTests(HubTestCase):
+    """A handler that takes several frames at once."""
+
+    def connect(self, answer: Callable[[list[bytes]], object]) -> HubConnected:
+        """Connect a client."""
+
+        class Batched:
+            def __init__(self) -> None:
+                self.batches: list[int] = []
+
+            def received_batch(self, client: IClient, frames: list[bytes]) -> object:
+                self.batches.append(len(frames))
+                return answer(frames)
+
+        self.served = HubServed(Batched())
+        return self.served.connect()
+
+    def given(self, answers: object, _: object) -> object:
+        """Answer with what the test says."""
+        return answers
+
+    def test_one_read(self) -> None:
+        """It gets all frames of a read, whatever their lengths, and no session."""
+        payloads = [b"%d" % number for number in range(150)]
+        connection = self.connect(list)
+        connection.send(*payloads)
+        self.assertEqual(self.served.handler.batches, [150])
+        self.assertEqual(connection.wire.writes, joined(*payloads))
+        self.assertIsNone(connection.connection.session)
+
+    def test_single(self) -> None:
+        """It gets a frame that comes alone as one of one."""
+        for single in ([b"x"], None, [None]):
+            connection = self.connect(partial(self.given, single))
+            connection.send(b"a")
+            self.assertEqual(self.served.handler.batches, [1])
+            expected = joined(b"x") if single == [b"x"] else []
+            self.assertEqual(connection.wire.writes, expected)
+            self.assertIsNone(connection.connection.session)
+
+    def test_single_later(self) -> None:
+        """The list may come later, and so may what is in it."""
+        for wrapped in (False, True):
+            inner: Deferred[bytes] = Deferred()
+            outer: Deferred[Any] = Deferred()
+            connection = self.connect(partial(self.answer_later, outer, wrapped))
+            connection.send(b"a")
+            outer.callback([inner])
+            self.assertEqual(connection.wire.writes, [])
+            inner.callback(b"x")
+            self.assertEqual(connection.wire.writes, joined(b"x"))
+
+    def answer_later(self, outer: Deferred[Any], wrapped: bool, _: object) -> object:
+        """Return a Deferred, or a coroutine that waits for it."""
+
+        async def wait() -> object:
+            return await outer
+
+        return wait() if wrapped else outer
+
+    def test_single_wrong(self) -> None:
+        """A list of another length drops the client."""
+        for wrong in ([], [b"a", b"b"], b"a", 7):
+            connection = self.connect(partial(self.given, wrong))
+            connection.send(b"a")
+            self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
+            self.assertTrue(connection.wire.disconnecting)
 
 
 class CutTests(Case):
