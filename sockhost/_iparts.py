@@ -97,6 +97,13 @@ class IClient(Interface):
     bytes_out = Attribute("How many bytes were queued to it.")
     in_flight = Attribute("How many of its requests are not answered now.")
     queued = Attribute("How many bytes it has not taken yet.")
+    transport = Attribute(
+        """
+        The L{ITransport<twisted.internet.interfaces.ITransport>} that carries
+        its bytes, with C{transport = "protocol"} and on endpoints; else
+        C{None}.  Writing to it, or closing it, is the session's business.
+        """
+    )
 
     def send(payload: bytes) -> Deferred[None]:
         """

@@ -25,6 +25,17 @@ Framed Unix sockets: a handler on one side, clients on the other.
     - L{frameprotocol<sockhost.sockets.frameprotocol>}: between transports and
       sessions.
     - L{server<sockhost.sockets.server>}: all the clients of one socket.
+    - L{hub<sockhost.sockets.hub>}: an epoll for all clients of a process;
+      L{hubreactor<sockhost.sockets.hubreactor>} makes it the reactor's.
+    - L{hublistener<sockhost.sockets.hublistener>},
+      L{hubclients<sockhost.sockets.hubclients>}: clients that come into it, and
+      what they share.
+    - L{hubwriter<sockhost.sockets.hubwriter>},
+      L{hubquiet<sockhost.sockets.hubquiet>},
+      L{hubanswers<sockhost.sockets.hubanswers>},
+      L{hubconnection<sockhost.sockets.hubconnection>},
+      L{hubcut<sockhost.sockets.hubcut>}: one of them, from its way out to its
+      way in; it has a session only when it needs one.
     - L{handler<sockhost.sockets.handler>}: finds a handler, makes it, calls its
       hooks.
     - L{serving<sockhost.sockets.serving>}: a handler, its server and its

@@ -71,6 +71,11 @@ class Outbox:
     _lost: bool = field(default=False, init=False)
 
     @property
+    def transport(self) -> IStream:
+        """What it writes to."""
+        return self._transport
+
+    @property
     def taken(self) -> int:
         """Bytes that the kernel is known to have taken."""
         return self._total - self.queued

@@ -106,6 +106,11 @@ class Client:
         """Bytes that the kernel has not taken yet."""
         return self._session.carrier.queued
 
+    @property
+    def transport(self) -> Any:
+        """What carries its bytes, if that is a transport of Twisted."""
+        return getattr(self._session.carrier, "transport", None)
+
     def send(self, payload: bytes) -> Deferred[None]:
         """Send one frame; fires when the kernel has taken it."""
         return self._session.send(payload)

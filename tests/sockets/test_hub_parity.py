@@ -55,7 +55,9 @@ ReceivedTests = _in_hub(test_session, test_session.ReceivedTests)
 ClientTests = _in_hub(test_session, test_session.ClientTests)
 DisconnectedTests = _in_hub(test_session_end, test_session_end.DisconnectedTests)
 BackPressureTests = _in_hub(test_session_end, test_session_end.BackPressureTests)
-FrameServerTests = _in_hub(test_server, test_server.FrameServerTests, "test_interface")
+FrameServerTests = _in_hub(
+    test_server, test_server.FrameServerTests, "test_interface", "test_transport"
+)
 DrainTests = _in_hub(test_server, test_server.DrainTests)
 BatchTests = _in_hub(test_batch, test_batch.BatchTests, "test_some_answers")
 DropTests = _in_hub(test_half_close, test_half_close.DropTests)

@@ -67,6 +67,7 @@ class QuietTests(Case):
         self.assertEqual(connection.wire.writes, joined(b"now", b"soon", b"later"))
         self.assertTrue(self.quiet)
         verifyObject(IClient, self.client)
+        self.assertIsNone(self.client.transport)
 
     def test_greeting(self) -> None:
         """There is one until C{connected} has ended."""

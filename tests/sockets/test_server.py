@@ -36,6 +36,13 @@ class FrameServerTests(SynchronousTestCase):
         served.connect()
         self.assertEqual(served.server.counters.accepted, 2)
 
+    def test_transport(self) -> None:
+        """A client on a transport has it to show."""
+        served = Served()
+        wire = served.connect().wire
+        transport = served.handler.clients[0].transport
+        self.assertIs(transport, getattr(wire, "transport", wire))
+
     def test_clients(self) -> None:
         """The clients are those who are connected and were not dropped."""
         served = Served()
