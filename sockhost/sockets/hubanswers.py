@@ -99,13 +99,13 @@ class AnsweringConnection(QuietConnection):
             except TypeError:
                 pass
             else:
-                count = len(answers)
+                count, clients = len(answers), self.clients
+                if length > clients.room:
+                    clients.room = length
                 same = not sizes and len(data) == count * length
-                if same and length <= min(self.clients.max_frame, LARGE):
+                if same and length <= min(clients.max_frame, LARGE):
                     self.frames_out += count
                     self.put(data)
-                    if length > self.clients.room:
-                        self.clients.room = length
                     return
         if self.session is None and answers and type(answers[0]) is Deferred:
             self._await_all(answers, size)
@@ -249,7 +249,6 @@ class AnsweringConnection(QuietConnection):
         else:
             self.put(header)
             self.put(payload)
-            self.clients.room = max(self.clients.room, len(payload))
 
     def put(self, data: bytes) -> None:
         """See L{Carrier<sockhost.sockets.around.Carrier>}."""

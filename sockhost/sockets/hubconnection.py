@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 
 from sockhost.interfaces import Disconnected, IClient
 from sockhost.sockets.hubanswers import AnsweringConnection
-from sockhost.sockets.hubclients import READ
+from sockhost.sockets.hubclients import READ, ROOM
 from sockhost.sockets.hubcut import LARGEST_IN_RUN, Partial, run_of
 from sockhost.sockets.hubwriter import LARGE
 from sockhost.sockets.wire import HEADER, HEADER_SIZE
@@ -40,8 +40,6 @@ room, and is woken each time that there is some: reading all was twice as fast a
 64 KiB in each turn.
 """
 
-READABLE = (EPOLLIN, EPOLLIN | EPOLLHUP)
-
 VAIN = 8
 """
 How often another large frame is not looked for at once after there was none.  It
@@ -62,7 +60,7 @@ class HubConnection(AnsweringConnection):
 
     def event(self, events: int) -> None:
         """See L{Watched<sockhost.sockets.hub.Watched>}."""
-        if events not in READABLE and not self._is_readable(events):
+        if events != EPOLLIN and not self._is_readable(events):
             return
         if self.session is not None or self.rest is not None:
             self._read_on()
@@ -117,6 +115,8 @@ class HubConnection(AnsweringConnection):
         self.balance()
 
     def _is_readable(self, events: int) -> bool:
+        if events == EPOLLIN | EPOLLHUP:
+            return True
         if events & EPOLLOUT:
             self.writable()
         if events & EPOLLIN and self.events & EPOLLIN:
@@ -280,7 +280,11 @@ class HubConnection(AnsweringConnection):
         free = limits.max_in_flight_bytes - self.in_flight_bytes
         if free < 64 * LARGEST_IN_RUN:
             most = min(most, free // length)
-        return min(most, (limits.high_water - self.queued) // clients.room)
+        fit = (limits.high_water - self.queued) // clients.room
+        if fit < most and clients.room > ROOM:
+            # Answers may have become smaller, but only a run would show it.
+            clients.room -= clients.room // 8
+        return min(most, fit)
 
     def _ended_by_client(self) -> None:
         if self.clients.finishing:

@@ -331,6 +331,22 @@ class RunTests(Case):
         connection.send(*self.FRAMES)
         self.assertLess(len(self.served.handler.frames) - before, 8)
 
+    def test_small_again(self) -> None:
+        """When they are small again it is, and large ones to others are nothing."""
+        size = 50_000
+        connection = self.connect(lambda *_: b"x" * size)
+        connection.send(*self.FRAMES[:8])
+        connection.wire.take()
+        self.assertEqual(self.served.clients.room, size + 4)
+        size = 1
+        for _ in range(20):
+            connection.send(*self.FRAMES)
+            connection.wire.take()
+        self.assertLess(self.served.clients.room, 4096)
+        connection.send(b"y" * 60_000)
+        connection.wire.take()
+        self.assertLess(self.served.clients.room, 4096)
+
     def test_answer_too_large(self) -> None:
         """An answer above the limit is the handler's error."""
         connection = self.connect(lambda *_: b"x" * 50, max_frame=20)
