@@ -156,7 +156,7 @@ async def _txredisapi_pubsub(run: Run, client: Any, reactor: Any) -> None:
     done: Deferred[None] = Deferred()
     left = run.count
 
-    class Subscriber(library.SubscriberProtocol):  # type: ignore[misc,name-defined]
+    class Subscriber(library.SubscriberProtocol):  # type: ignore[misc]
         def connectionMade(self) -> None:
             self.subscribe(CHANNEL)
 
