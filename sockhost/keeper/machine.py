@@ -315,7 +315,7 @@ def _remain(core: Core, failure: Failure) -> None:
     core.when_down.fail(UnitFailed(f"{core.name} {reason}"))
 
 
-# Nothing is started over what is left of it.
+# The keeper by itself starts nothing over what is left of it; a person can.
 @stopping.upon(Inputs._stop_failed).to(failed)
 @restarting.upon(Inputs._stop_failed).to(failed)
 def remain(machine: Inputs, core: Core, failure: Failure) -> None:
