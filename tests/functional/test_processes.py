@@ -251,28 +251,35 @@ class RefusalTests(ProcessCase):
         os.close(number)
         return max(number - 1, highest)
 
-    def test_out_of_descriptors(self) -> None:
-        """Without descriptors nothing is spawned, and nothing is leaked."""
+    def spawn_below(self, limit: int, recorder: Recorder) -> SpawnError | None:
+        """Spawn with descriptors below a limit; say why it was refused."""
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+        try:
+            child = self.spawner.spawn(ChildSpec(argv=("/bin/true",)), recorder)
+        except SpawnError as error:
+            return error
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        self.addCleanup(self._end, child, recorder)
+        return None
+
+    async def test_out_of_descriptors(self) -> None:
+        """Wherever descriptors run out, nothing is spawned and none is leaked."""
         # What an earlier test left to the collector would make room meanwhile.
         gc.collect()
         gc.disable()
         self.addCleanup(gc.enable)
         highest = self.fill_gaps()
         before = descriptors()
-        for room in range(5):
-            limit = (highest + 1 + room, hard)
-            resource.setrlimit(resource.RLIMIT_NOFILE, limit)
-            try:
-                self.spawner.spawn(ChildSpec(argv=("/bin/true",)), Recorder())
-            except SpawnError as error:
-                self.assertEqual(error.errno, errno.EMFILE)
-            else:
-                raise AssertionError("it was spawned")
-            finally:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        recorder, refusals = Recorder(), 0
+        while error := self.spawn_below(highest + refusals, recorder):
+            self.assertEqual(error.errno, errno.EMFILE)
             self.assertEqual(descriptors(), before)
+            refusals += 1
+        # There are at least an input, an output and one for errors.
+        self.assertGreater(refusals, 3)
+        await recorder.ended
 
 
 class GroupTests(ProcessCase):

@@ -69,7 +69,7 @@ from sockhost.testing.processes import MemoryChild, MemorySpawner
 from sockhost.testing.sockets import connected_pair
 from sockhost.testing.units import MemoryUnit, MemoryUnitHost
 from tests.control.fakes import FakeHost
-from tests.sockets.fakes import Hooked, Scripted
+from tests.sockets.fakes import FakeSocket, Hooked, Scripted
 from tests.testing.fakes import HandMaker, MemoryRedis, RichUnit
 from tests.workers.hosts import socket_unit
 
@@ -120,11 +120,13 @@ class Bound:
 
     def __init__(self, traces: set[str]) -> None:
         self.traces = traces
+        # Any number may be that of the poller itself, which refuses it.
+        self._socket = FakeSocket()
         traces |= {"file", "descriptor"}
 
     def fileno(self) -> int:
         """A descriptor."""
-        return 7
+        return self._socket.fileno()
 
     def unlink(self) -> bool:
         """Remove the file."""
@@ -133,6 +135,7 @@ class Bound:
 
     def close(self) -> None:
         """Close the descriptor."""
+        self._socket.close()
         self.traces.discard("descriptor")
 
 
