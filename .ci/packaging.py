@@ -1,7 +1,8 @@
 """
 Build the distributions and use them as a user would: the wheel in one fresh
 environment, an editable install in another, each from a directory that is not
-the checkout; then the example package on top, with its own tests.
+the checkout; then the example package on top, with its own tests.  A third one
+is left to what the README has a stranger type.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import sys
 import tempfile
 import venv
 from pathlib import Path
+
+from stranger import check_copied_example, check_quickstart
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -42,7 +45,8 @@ def fresh(directory: Path, *requirements: str | Path) -> Path:
     """Make an environment with some requirements; say where its commands are."""
     venv.create(directory, with_pip=True)
     commands = directory / "bin"
-    run(commands / "python", "-m", "pip", "install", "--quiet", *requirements)
+    if requirements:
+        run(commands / "python", "-m", "pip", "install", "--quiet", *requirements)
     return commands
 
 
@@ -74,6 +78,9 @@ def main() -> None:
         editable = fresh(scratch / "editable", "-e", ROOT)
         check_commands(editable, elsewhere)
         check_example(editable, elsewhere)
+        bare = fresh(scratch / "bare")
+        check_quickstart(ROOT, scratch, bare)
+        check_copied_example(ROOT, scratch, bare)
     print("packaging: everything works")
 
 
