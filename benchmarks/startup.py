@@ -1,5 +1,6 @@
 """
-From the command to everything up, and the memory that this takes.
+From the command to everything up, the memory that this takes, and how long the
+command line takes to say so.
 
 sockhost runs the quickstart: a valkey-server, a Redis client, a framed socket
 in two workers, a cron unit.  The peers run the same server and, in the place
@@ -19,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import median
 
 from attrs import frozen
 
@@ -30,9 +32,12 @@ UNITS = {
     "start to all up": "ms",
     "memory of the supervisor": "MB",
     "memory of the whole tree": "MB",
+    "status on the command line": "ms",
     "stop": "ms",
 }
+ASKED = 5
 TIMEOUT = 60.0
+RPC = "supervisor.rpcinterface:make_main_rpcinterface"
 
 
 @frozen
@@ -41,10 +46,12 @@ class Launch:
     How to start somebody.
 
     @ivar sockets: what must accept before it counts as up.
+    @ivar status: the command that a user asks it with.
     """
 
     command: Sequence[str]
     sockets: Sequence[Path]
+    status: Sequence[str]
 
 
 def children(directory: Path) -> Mapping[str, tuple[Sequence[str], Path]]:
@@ -73,6 +80,7 @@ def sockhost(directory: Path) -> Launch:
     return Launch(
         [*command, "--run-dir", str(run_dir)],
         [run_dir / "valkey.sock", run_dir / "kv.sock"],
+        [sys.executable, "-m", "sockhost", "status", "--run-dir", str(run_dir)],
     )
 
 
@@ -80,10 +88,14 @@ def supervisord(directory: Path) -> Launch:
     """The children under supervisord."""
     lines = ["[supervisord]", "nodaemon=true", f"logfile={directory}/supervisord.log"]
     lines += [f"pidfile={directory}/supervisord.pid"]
+    lines += ["[unix_http_server]", f"file={directory}/ctl"]
+    lines += ["[supervisorctl]", f"serverurl=unix://{directory}/ctl"]
+    lines += ["[rpcinterface:supervisor]", f"supervisor.rpcinterface_factory={RPC}"]
     for name, (command, _) in children(directory).items():
         lines += [f"[program:{name}]", f"command={_quoted(command)}"]
         lines += [f"directory={ROOT}"]
-    return _peer(directory, "supervisor.supervisord", lines, ["-c"])
+    ask = ["supervisor.supervisorctl", "-c", str(directory / "peer.ini"), "status"]
+    return _peer(directory, "supervisor.supervisord", lines, ["-c"], ask)
 
 
 def circus(directory: Path) -> Launch:
@@ -93,7 +105,8 @@ def circus(directory: Path) -> Launch:
     for name, (command, _) in children(directory).items():
         lines += [f"[watcher:{name}]", f"cmd = {_quoted(command)}"]
         lines += [f"working_dir = {ROOT}", "copy_env = True"]
-    return _peer(directory, "circus.circusd", lines, [])
+    ask = ["circus.circusctl", "--endpoint", f"ipc://{directory}/endpoint", "status"]
+    return _peer(directory, "circus.circusd", lines, [], ask)
 
 
 def _quoted(command: Sequence[str]) -> str:
@@ -101,13 +114,23 @@ def _quoted(command: Sequence[str]) -> str:
 
 
 def _peer(
-    directory: Path, module: str, lines: Sequence[str], options: Sequence[str]
+    directory: Path,
+    module: str,
+    lines: Sequence[str],
+    options: Sequence[str],
+    ask: Sequence[str],
 ) -> Launch:
     config = directory / "peer.ini"
     config.write_text("\n".join(lines) + "\n")
-    code = f"from {module} import main; main()"
-    command = [sys.executable, "-c", code, *options, str(config)]
-    return Launch(command, [path for _, path in children(directory).values()])
+    return Launch(
+        [*_main(module), *options, str(config)],
+        [path for _, path in children(directory).values()],
+        [*_main(ask[0]), *ask[1:]],
+    )
+
+
+def _main(module: str) -> list[str]:
+    return [sys.executable, "-c", f"from {module} import main; main()"]
 
 
 def one_round(launch: Callable[[Path], Launch]) -> Measured:
@@ -125,15 +148,15 @@ def one_round(launch: Callable[[Path], Launch]) -> Measured:
             start_new_session=True,
         )
         try:
-            return _measure(process, prepared.sockets, started)
+            return _measure(process, prepared, started)
         finally:
             _kill_tree(process)
 
 
 def _measure(
-    process: subprocess.Popen[bytes], sockets: Sequence[Path], started: float
+    process: subprocess.Popen[bytes], prepared: Launch, started: float
 ) -> Measured:
-    for path in sockets:
+    for path in prepared.sockets:
         _wait_for(path, process, started + TIMEOUT)
     up = time.monotonic() - started
     # Memory is what it is at rest.
@@ -141,11 +164,21 @@ def _measure(
     below = procfs.descendants(process.pid)
     own = procfs.memory(process.pid)
     whole = own + sum(procfs.memory(child.pid) for child in below)
+    asked = median(_time_of(prepared.status) for _ in range(ASKED))
     stopping = time.monotonic()
     process.send_signal(signal.SIGTERM)
     process.wait(TIMEOUT)
-    values = (up * 1e3, own / 1e6, whole / 1e6, (time.monotonic() - stopping) * 1e3)
+    stop = time.monotonic() - stopping
+    values = (up * 1e3, own / 1e6, whole / 1e6, asked * 1e3, stop * 1e3)
     return dict(zip(UNITS, values, strict=True))
+
+
+def _time_of(command: Sequence[str]) -> float:
+    started = time.monotonic()
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{command!r} failed: {done.stdout}{done.stderr}")
+    return time.monotonic() - started
 
 
 def _wait_for(path: Path, process: subprocess.Popen[bytes], deadline: float) -> None:
