@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
@@ -215,6 +215,8 @@ class ClusterClient(WorkingClient):
         """
         See L{IRedis.when_connected<sockhost.interfaces.IRedis.when_connected>}.
         """
+        if self._nodes.closed:
+            return fail(RedisConnectionError("the client is closed"))
         waiting: Deferred[None] = Deferred(self._ready.remove)
         self._ready.append(waiting)
         if self._nodes.map.ranges and self.connected:

@@ -90,10 +90,11 @@ class Supply:
         Fires when there is a connection.  Fails with L{RedisConnectionError}
         when this is closed.  Cancelling detaches the caller.
         """
-        if self.connected:
-            return succeed(None)
+        # First: those who are told of a close hear of it before the connection.
         if self.closed:
             return fail(self.closed_error())
+        if self.connected:
+            return succeed(None)
         waiting: Deferred[None] = Deferred(self._forget)
         self._connected[waiting] = None
         return waiting

@@ -247,6 +247,26 @@ class CloseTests(_ClientCase):
         self.failureResultOf(self.client.when_connected(), RedisConnectionError)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_wait_while_closed(self) -> None:
+        """Who waits anew for a connection while it is closed is refused."""
+        self.attach()
+        sent = self.client.execute("A")
+        self.client.close()
+        self.failureResultOf(self.client.when_connected(), RedisConnectionError)
+        self.assertNoResult(sent)
+
+    def test_wait_from_refusal(self) -> None:
+        """So is one who waits anew as soon as a command was refused."""
+        self.attach()
+        refused: list[Deferred[None]] = []
+        self.client.configure(1.0, 1, wait_when_full=True)
+        self.client.execute("A")
+        self.client.execute("B").addErrback(
+            lambda _: refused.append(self.client.when_connected())
+        )
+        self.client.close()
+        self.failureResultOf(refused[0], RedisConnectionError)
+
     def test_abort(self) -> None:
         """What was sent fails at once."""
         wire = self.attach()

@@ -191,6 +191,7 @@ class UnitTests(SynchronousTestCase):
         waiting = client.when_connected()
         self.successResultOf(client.close())
         self.failureResultOf(waiting, RedisConnectionError)
+        self.failureResultOf(client.when_connected(), RedisConnectionError)
         self.failureResultOf(client.execute("GET", "a"), RedisConnectionError)
         self.assertFalse(client.connected)
 
