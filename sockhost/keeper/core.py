@@ -69,7 +69,11 @@ class Mailbox:
     Handles one thing at a time, in order: what arrives while another is being
     handled waits for it to be complete.  A unit may answer from within the call
     that asked it, and whoever watches a keeper may call it back.
+
+    One that raises is logged, and the others have their turn all the same.
     """
+
+    _log = Logger()
 
     def __init__(self) -> None:
         self._waiting: deque[Callable[[], None]] = deque()
@@ -83,9 +87,15 @@ class Mailbox:
         self._busy = True
         try:
             while self._waiting:
-                self._waiting.popleft()()
+                self._handle(self._waiting.popleft())
         finally:
             self._busy = False
+
+    def _handle(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception:
+            self._log.failure("a keeper met a defect")
 
 
 class Inputs(Protocol):

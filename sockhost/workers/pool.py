@@ -45,7 +45,6 @@ from sockhost.sockets.bound import BoundSocket
 from sockhost.sockets.reach import open_socket
 from sockhost.sockets.settings import SocketConfig
 from sockhost.status import Event, State
-from sockhost.workers.port import HookFailed
 from sockhost.workers.prototype_process import CannotImport, RunningPrototype
 from sockhost.workers.prototype_unit import PrototypeUnit
 from sockhost.workers.spec import make_spec
@@ -342,14 +341,18 @@ class WorkerSocketUnit:
         ]
 
     async def _run_hook(self, name: str) -> None:
-        failures: list[HookFailed] = []
+        # One worker must not cost the others their hook, whatever it raises.
+        failures: list[Failure] = []
         for unit in self._workers:
             try:
                 await unit.hook(name)
-            except HookFailed as e:
-                failures.append(e)
+            except Exception:
+                failures.append(Failure())
+        # The caller logs the one that it is told of.
+        for other in failures[1:]:
+            self._log.failure("{hook} of {unit}", other, hook=name, unit=self._name)
         if failures:
-            raise failures[0]
+            failures[0].raiseException()
 
     def _close_socket(self) -> None:
         bound, self._bound = self._bound, None

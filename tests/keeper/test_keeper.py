@@ -25,6 +25,7 @@ from sockhost.interfaces import (
     UnitLost,
 )
 from sockhost.keeper import Keeper
+from sockhost.keeper.core import Mailbox
 from sockhost.keeper.machine import builder
 from sockhost.status import Goal, State
 from sockhost.testing.units import MemoryUnit
@@ -416,6 +417,19 @@ class ReentrantTests(KeeperCase):
         self.keeper.stop().addCallback(ask)
         self.unit.stopped()
         self.assert_is(Goal.UP, State.STARTING)
+
+    def test_defect(self) -> None:
+        """What raises is logged, and costs those behind it nothing."""
+        mailbox, handled = Mailbox(), list[str]()
+
+        def first() -> None:
+            mailbox.post(lambda: handled.append("second"))
+            raise ZeroDivisionError
+
+        mailbox.post(first)
+        mailbox.post(lambda: handled.append("third"))
+        self.assertEqual(handled, ["second", "third"])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_cancel_another(self) -> None:
         """One who waits may cancel the other's waiting."""

@@ -421,6 +421,16 @@ class WorkerSocketUnitTests(SynchronousTestCase):
         self.workers[0].hooked = succeed(None)
         self.successResultOf(self.unit.run_hook("reconfigure"))
 
+    def test_run_hook_defects(self) -> None:
+        """Whatever a hook raises, each is told or logged, and all have run."""
+        self.up()
+        self.workers[0].hooked = fail(ZeroDivisionError())
+        self.workers[1].hooked = fail(ConnectionError())
+        self.failureResultOf(self.unit.run_hook("reconfigure"), ZeroDivisionError)
+        self.assertEqual(self.journal, ["reconfigure worker 1", "reconfigure worker 2"])
+        self.assertEqual(len(self.flushLoggedErrors(ConnectionError)), 1)
+        self.assertEqual(self.flushLoggedErrors(ZeroDivisionError), [])
+
     def test_reopen_logs(self) -> None:
         """The log file is opened again, if there is one."""
         self.unit.reopen_logs()
