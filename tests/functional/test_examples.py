@@ -10,7 +10,15 @@ import shlex
 import signal
 from collections.abc import Iterator
 
-from tests.functional.hosts import REPOSITORY, TWISTD, HostCase, Running, pause
+from sockhost.sockets.client import connect
+from tests.functional.hosts import (
+    REPOSITORY,
+    TWISTD,
+    HostCase,
+    Running,
+    pause,
+    reactor,
+)
 
 SESSION = REPOSITORY / "docs" / "listings" / "session.sh"
 EXAMPLES = REPOSITORY / "examples"
@@ -61,6 +69,29 @@ class QuickstartTests(HostCase):
         # Each worker has a connection of its own, which comes back in its time.
         while await self.cli("send", "run/kv.sock", "get a") != (0, "1\n"):
             await pause(0.05)
+        running.signal("TERM")
+        self.assertEqual(await running.ends(), 0)
+
+    async def test_gap(self) -> None:
+        """Clients that are connected while the server is killed stay so."""
+        running = await self.start()
+        path = str(self.run_dir / "kv.sock")
+        clients = [await connect(reactor, path) for _ in range(4)]
+        for client in clients:
+            self.addCleanup(client.close)
+        server = (await self.unit("valkey"))["details"]["pid"]
+        os.kill(server, signal.SIGKILL)
+        waiting, answers = list(clients), []
+        while waiting:
+            for client in list(waiting):
+                answers.append(await client.request(b"set a 1"))
+                if answers[-1] == b"ok":
+                    waiting.remove(client)
+            await pause(0.02)
+        await self.until("valkey", state="up", restarts=1)
+        errors = {answer for answer in answers if answer != b"ok"}
+        self.assertTrue(all(error.startswith(b"error: ") for error in errors), errors)
+        self.assertTrue(all(client.is_connected for client in clients))
         running.signal("TERM")
         self.assertEqual(await running.ends(), 0)
 
