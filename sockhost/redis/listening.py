@@ -96,11 +96,12 @@ class ListeningClient:
         @param overflow: what happens beyond that: like that of
             L{PubSub.subscription}.
         @return: fires when the server has said that it tells them.  Fails like
-            a command.  Cancelling gives up.
+            a command.  Cancelling gives up.  When its connection is lost, the
+            monitor ends with the reason: see L{Monitor.when_ended}.
         """
         kind = Overflow(overflow)
         return Deferred.fromCoroutine(
-            monitor(self.dedicated, listener, max_buffered, kind)
+            monitor({"": self.dedicated}, listener, max_buffered, kind)
         )
 
     def cache(

@@ -11,11 +11,12 @@ form.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from attrs import frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from sockhost.interfaces import RedisConnectionError, RedisError, RedisProtocolError
@@ -39,21 +40,24 @@ class MonitoredCommand:
     @ivar address: of the client, C{"host:port"} or C{"unix:path"}, or C{"lua"}
         for a command that a script gave.
     @ivar args: the command, as the server shows it: it hides passwords.
+    @ivar node: in a cluster, C{"host:port"} of the node that was given it.
     """
 
     time: float
     db: int
     address: str
     args: tuple[bytes, ...]
+    node: str = ""
 
 
 MonitorListener = Callable[[MonitoredCommand], object]
 
 
-def parse_line(line: bytes) -> MonitoredCommand:
+def parse_line(line: bytes, node: str = "") -> MonitoredCommand:
     """
     Read a line of C{MONITOR}.
 
+    @param node: who said it.
     @raise RedisProtocolError: it is none.
     """
     match = _LINE.match(line)
@@ -62,7 +66,7 @@ def parse_line(line: bytes) -> MonitoredCommand:
     time, db, address, rest = match.groups()
     args = tuple(_ESCAPE.sub(_unescape, arg) for arg in _ARGUMENT.findall(rest))
     return MonitoredCommand(
-        float(time), int(db), address.decode("utf-8", "replace"), args
+        float(time), int(db), address.decode("utf-8", "replace"), args, node
     )
 
 
@@ -97,29 +101,32 @@ def start_monitoring(
 
 class Monitor:
     """
-    The commands that a server is given, for a callback or for who iterates.
-    Each has a connection of its own, whose pings are among the commands.
+    The commands that a server is given, or all nodes of a cluster, for a
+    callback or for who iterates.  Each has connections of its own, whose pings
+    are among the commands.
+
+    When a connection is lost, the monitor is at its end, and says so: what was
+    executed meanwhile is not known, and to go on would hide that.
     """
 
     _log = Logger()
 
     def __init__(
         self,
-        connection: RedisConnection,
         listener: MonitorListener | None,
         max_buffered: int,
         overflow: Overflow,
     ) -> None:
         pauses = overflow is Overflow.PAUSE
-        self._connection = connection
+        self._connections: list[RedisConnection] = []
         self._listener = listener
         self._closed = False
+        self._over = False
+        self._reason: RedisConnectionError | None = None
+        self._ends: list[Deferred[RedisConnectionError | None]] = []
         self._mailbox: Mailbox[MonitoredCommand] = Mailbox(
-            max_buffered,
-            overflow,
-            *((connection.pause_reading, connection.resume_reading) if pauses else ()),
+            max_buffered, overflow, *((self._pause, self._resume) if pauses else ())
         )
-        connection.when_disconnected().addCallback(self._ended)
 
     @property
     def dropped(self) -> int:
@@ -138,25 +145,58 @@ class Monitor:
 
         @return: after the end, fails with C{StopAsyncIteration} if it was
             closed, and with L{RedisConnectionError
-            <sockhost.interfaces.RedisConnectionError>} if the connection was
+            <sockhost.interfaces.RedisConnectionError>} if a connection was
             lost.  Cancelling loses nothing.
         """
         return self._mailbox.get()
+
+    def when_ended(self) -> Deferred[RedisConnectionError | None]:
+        """
+        Wait for the end: for those who have a callback.
+
+        @return: fires with why a connection was lost, or with C{None} after
+            L{close}.  Never fails, but by being cancelled.
+        """
+        if self._over:
+            return succeed(self._reason)
+        waiting: Deferred[RedisConnectionError | None] = Deferred(self._ends.remove)
+        self._ends.append(waiting)
+        return waiting
 
     def close(self) -> Deferred[None]:
         """
         End it.  What was received before can still be read.
 
-        @return: fires when the connection is gone.
+        @return: fires when its connections are gone.
         """
         self._closed = True
         self._mailbox.end(StopAsyncIteration())
-        self._connection.abort()
-        return self._connection.when_disconnected().addCallback(lambda _: None)
+        return Deferred.fromCoroutine(self._close())
 
-    def take(self, line: bytes) -> None:
-        """A line has come."""
-        command = parse_line(line)
+    async def _close(self) -> None:
+        for each in self._connections:
+            each.abort()
+        for each in self._connections:
+            await each.when_disconnected()
+
+    def add(self, connection: RedisConnection, node: str = "") -> Deferred[None]:
+        """
+        Listen to a connection, which nobody shares, too.
+
+        @param node: whose it is.
+        @return: fires when the server has said that it tells.
+        """
+        self._connections.append(connection)
+        connection.when_disconnected().addCallback(self._ended)
+        return start_monitoring(connection, partial(self._take, node))
+
+    def abort(self) -> None:
+        """End all connections."""
+        for each in self._connections:
+            each.abort()
+
+    def _take(self, node: str, line: bytes) -> None:
+        command = parse_line(line, node)
         if self._closed:
             return
         if self._listener is None:
@@ -164,26 +204,45 @@ class Monitor:
         else:
             tell(self._log, self._listener, command)
 
+    def _pause(self) -> None:
+        for each in self._connections:
+            each.pause_reading()
+
+    def _resume(self) -> None:
+        for each in self._connections:
+            each.resume_reading()
+
     def _ended(self, reason: RedisError | None) -> None:
-        self._mailbox.end(RedisConnectionError(str(reason or "closed")))
+        if self._over:
+            return
+        self._over = True
+        error = RedisConnectionError(str(reason or "closed"))
+        self._mailbox.end(error)
+        self._reason = None if self._closed else error
+        # One without the others would be believed to be all.
+        self.abort()
+        ends, self._ends = self._ends, []
+        for each in ends:
+            if not each.called:
+                each.callback(self._reason)
 
 
 async def monitor(
-    borrow: Callable[[], Deferred[RedisConnection]],
+    borrows: Mapping[str, Callable[[], Deferred[RedisConnection]]],
     listener: MonitorListener | None,
     max_buffered: int,
     overflow: Overflow,
 ) -> Monitor:
     """
-    Begin to monitor, on a connection of its own.
+    Begin to monitor, on connections of its own.
 
-    @param borrow: gives the connection.
+    @param borrows: gives the connection, for each node.
     """
-    connection = await borrow()
+    new = Monitor(listener, max_buffered, overflow)
     try:
-        new = Monitor(connection, listener, max_buffered, overflow)
-        await start_monitoring(connection, new.take)
+        for node, borrow in borrows.items():
+            await new.add(await borrow(), node)
     except BaseException:
-        connection.abort()
+        new.abort()
         raise
     return new

@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -148,7 +148,12 @@ class MonitorTests(SynchronousTestCase):
         self.connection = RedisConnection(self.clock)
         self.wire = Wire(self.clock, self.connection)
         starting: Deferred[Monitor] = Deferred.fromCoroutine(
-            monitor(lambda: succeed(self.connection), listener, max_buffered, overflow)
+            monitor(
+                {"": lambda: succeed(self.connection)},
+                listener,
+                max_buffered,
+                overflow,
+            )
         )
         self.wire.send(b"+OK\r\n")
         return self.successResultOf(starting)
@@ -177,6 +182,43 @@ class MonitorTests(SynchronousTestCase):
         self.send(1)
         self.wire.lose()
         self.successResultOf(new.next())
+        self.failureResultOf(new.next(), RedisConnectionError)
+
+    def test_when_ended(self) -> None:
+        """Who has a callback is told of the loss too, and of no loss after a close."""
+        new = self.start(lambda command: None)
+        ended, cancelled = new.when_ended(), new.when_ended()
+        cancelled.cancel()
+        self.failureResultOf(cancelled, CancelledError)
+        self.assertNoResult(ended)
+        self.wire.lose()
+        self.assertIsInstance(self.successResultOf(ended), RedisConnectionError)
+        later = self.successResultOf(new.when_ended())
+        self.assertIsInstance(later, RedisConnectionError)
+        new = self.start(lambda command: None)
+        ended = new.when_ended()
+        self.assertNoResult(new.close())
+        self.clock.advance(0)
+        self.assertIsNone(self.successResultOf(ended))
+
+    def test_several(self) -> None:
+        """Of several servers each command has its node, and one loss is the end."""
+        clock = Clock()
+        connections = {node: RedisConnection(clock) for node in ("a:1", "b:2")}
+        wires = {node: Wire(clock, each) for node, each in connections.items()}
+        borrows = {
+            node: lambda each=each: succeed(each) for node, each in connections.items()
+        }
+        starting = Deferred.fromCoroutine(
+            monitor(borrows, None, 10, Overflow.DROP_OLDEST)
+        )
+        for wire in wires.values():
+            wire.send(b"+OK\r\n")
+        new = self.successResultOf(starting)
+        wires["b:2"].send(b'+1.0 [0 lua] "x"\r\n')
+        self.assertEqual(self.successResultOf(new.next()).node, "b:2")
+        wires["a:1"].lose()
+        self.assertTrue(wires["b:2"].aborted)
         self.failureResultOf(new.next(), RedisConnectionError)
 
     def test_listener(self) -> None:
@@ -226,7 +268,7 @@ class MonitorTests(SynchronousTestCase):
         connection = RedisConnection(clock)
         wire = Wire(clock, connection)
         starting = Deferred.fromCoroutine(
-            monitor(lambda: succeed(connection), None, 1, Overflow.PAUSE)
+            monitor({"": lambda: succeed(connection)}, None, 1, Overflow.PAUSE)
         )
         wire.send(b"-NOPERM no\r\n")
         self.failureResultOf(starting, RedisReplyError)
