@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from attrs import frozen
@@ -19,15 +19,15 @@ from twisted.logger import globalLogBeginner, textFileLogObserver
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
-from sockhost.config import Config, load
+from sockhost.config import Config, Problem, load
 from sockhost.host import ExitStatus, Host
 from sockhost.host.around import Surroundings
 from sockhost.host.exit import leave_with
 from sockhost.host.lock import run_dir_lock
 from sockhost.host.notify import DaemonPipe, StartupFd, SystemdNotifier
-from sockhost.host.rehearsal import rehearse
+from sockhost.host.rehearsal import path_problems, rehearse
 from sockhost.host.signals import Signals
-from sockhost.interfaces import ConfigError, HostLocked
+from sockhost.interfaces import ConfigError, HostLocked, SockhostError
 from sockhost.plugins import kinds
 
 
@@ -55,21 +55,23 @@ class Start:
 
         @raise ConfigError: it cannot be used.
         """
-        return self._load(self.strict)
-
-    def read_again(self) -> Config:
-        """Read it for a host that runs: whole, or not at all."""
-        return self._load(strict=True)
-
-    def _load(self, strict: bool) -> Config:
         from twisted.internet import reactor
 
         found = kinds()
-        config = load(self.config, found, strict=strict, run_dir=self.run_dir)
-        if strict or config.host.strict:
-            problems = rehearse(config, found, reactor)
-            if problems:
-                raise ConfigError(problems)
+        config = load(self.config, found, strict=self.strict, run_dir=self.run_dir)
+        if self.strict or config.host.strict:
+            _refuse(rehearse(config, found, reactor))
+        return config
+
+    def read_again(self) -> Config:
+        """
+        Read it for a host that runs, whole or not at all.  That host makes the
+        units that are new, and finds out what is wrong with those.
+
+        @raise ConfigError: it cannot be used.
+        """
+        config = load(self.config, kinds(), strict=True, run_dir=self.run_dir)
+        _refuse(path_problems(config))
         return config
 
     def make_host(self, reactor: Any, config: Config, parent: DaemonPipe) -> Host:
@@ -83,6 +85,12 @@ class Start:
             watch_pid=self.watch_pid,
         )
         return Host(reactor, config, self.read_again, kinds(), around, Signals(reactor))
+
+
+def _refuse(problems: Iterable[Problem]) -> None:
+    found = tuple(problems)
+    if found:
+        raise ConfigError(found)
 
 
 def _number(least: int, what: str) -> Callable[[str], int]:
@@ -212,12 +220,9 @@ class HostService(Service):
         self._host = self._make_host(parent)
         try:
             self._host.acquire()
-        except HostLocked as error:
+        except (SockhostError, OSError) as error:
             parent.failed(str(error))
-            _leave(ExitStatus.LOCKED, str(error))
-        except OSError as error:
-            parent.failed(str(error))
-            _leave(ExitStatus.STARTUP_FAILED, f"cannot lock the run directory: {error}")
+            _leave_unlocked(error)
         self._reactor.callWhenRunning(self._live)
 
     def stopService(self) -> Deferred[None] | None:
@@ -255,14 +260,15 @@ def makeService(options: Options) -> HostService:
 
     start = options.start()
     config = _read_or_leave(start)
-    try:
-        run_dir_lock(config.host.run_dir).check()
-    except HostLocked as error:
-        _leave(ExitStatus.LOCKED, str(error))
+    twistd = options.parent if options.parent is not None else {}
+    # Who becomes another user, or moves to another root, sees another directory.
+    if not any(twistd.get(word) is not None for word in ("uid", "gid", "chroot")):
+        try:
+            run_dir_lock(config.host.run_dir).check()
+        except SockhostError as error:
+            _leave_unlocked(error)
     return HostService(
-        lambda parent: start.make_host(reactor, config, parent),
-        reactor,
-        options.parent if options.parent is not None else {},
+        lambda parent: start.make_host(reactor, config, parent), reactor, twistd
     )
 
 
@@ -297,10 +303,8 @@ def main(
         host = start.make_host(reactor, checked, DaemonPipe())
         try:
             host.acquire()
-        except HostLocked as error:
-            _leave(ExitStatus.LOCKED, str(error))
-        except OSError as error:
-            _leave(ExitStatus.STARTUP_FAILED, f"cannot lock the run directory: {error}")
+        except (SockhostError, OSError) as error:
+            _leave_unlocked(error)
         # When it begins to run, the reactor takes signals for itself.
         running: Deferred[None] = Deferred()
         reactor.callWhenRunning(running.callback, None)
@@ -315,6 +319,15 @@ def _read_or_leave(start: Start) -> Config:
         return start.read()
     except ConfigError as error:
         _leave(ExitStatus.CONFIG, str(error))
+
+
+def _leave_unlocked(error: SockhostError | OSError) -> NoReturn:
+    """The run directory cannot be had."""
+    if isinstance(error, HostLocked):
+        _leave(ExitStatus.LOCKED, str(error))
+    if isinstance(error, SockhostError):
+        _leave(ExitStatus.STARTUP_FAILED, str(error))
+    _leave(ExitStatus.STARTUP_FAILED, f"cannot lock the run directory: {error}")
 
 
 def _leave(status: ExitStatus, message: str) -> NoReturn:

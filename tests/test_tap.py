@@ -18,8 +18,9 @@ from zope.interface.verify import verifyObject
 
 from sockhost import tap
 from sockhost.host.exit import ExitStatus
+from sockhost.host.lock import run_dir_lock
 from sockhost.host.notify import DaemonPipe
-from sockhost.interfaces import ConfigError, HostLocked
+from sockhost.interfaces import ConfigError, HostLocked, StartupFailed
 from sockhost.tap import HostService, Options, Start, makeService
 from tests.host.test_fakes import FakeReactor, temporary
 
@@ -162,6 +163,58 @@ class MakeServiceTests(TapCase):
         with self.assertRaises(ConfigError):
             start.read_again()
 
+    def test_rehearsed(self) -> None:
+        """Units are made in advance for those only who ask to know all before."""
+        made: list[Any] = []
+
+        def rehearse(config: Any, *_more: Any) -> tuple[Any, ...]:
+            made.append(config)
+            return ()
+
+        self.patch(tap, "rehearse", rehearse)
+        self.config.write_text("[unit.a]\nkind = 'tap'\ntap = 'web'\n")
+        start = Start(config=str(self.config))
+        start.read()
+        start.read_again()
+        self.assertEqual(made, [])
+        Start(config=str(self.config), strict=True).read()
+        self.config.write_text("[host]\nstrict = true\n")
+        start.read()
+        self.assertEqual(len(made), 2)
+
+    def test_clash(self) -> None:
+        """Two sockets in one place are seen without making units."""
+        table = "kind = 'socket'\npath = 'a.sock'\nhandler = 'a:B'\n"
+        self.config.write_text(f"[unit.a]\n{table}[unit.b]\n{table}")
+        with self.assertRaises(ConfigError) as raised:
+            Start(config=str(self.config)).read_again()
+        self.assertIn("unit a is there", str(raised.exception))
+
+    def test_run_dir(self) -> None:
+        """A run directory that others hold or can write is refused at once."""
+        run_dir = self.directory / "run"
+        options = self.options(f"[host]\nrun_dir = '{run_dir}'\n")
+        lock = run_dir_lock(str(run_dir))
+        lock.acquire()
+        self.addCleanup(lock.release)
+        code, said = self.leaves(makeService, options)
+        self.assertEqual(code, ExitStatus.LOCKED)
+        self.assertIn(f"process {os.getpid()}", said)
+        run_dir.chmod(0o777)
+        code, said = self.leaves(makeService, options)
+        self.assertEqual(code, ExitStatus.STARTUP_FAILED)
+        self.assertIn(f"{run_dir} is not safe to use", said)
+
+    def test_other_user(self) -> None:
+        """What another user or root will find there is for them to see."""
+        run_dir = self.directory / "run"
+        run_dir.mkdir()
+        run_dir.chmod(0o777)
+        options = self.options(f"[host]\nrun_dir = '{run_dir}'\n")
+        for word, value in (("uid", 0), ("gid", 0), ("chroot", "/")):
+            options.parent = {word: value}  # type: ignore[assignment]
+            self.assertIsInstance(makeService(options), HostService)
+
 
 class FakeHost:
     """
@@ -286,6 +339,13 @@ class HostServiceTests(TapCase):
         self.assertEqual(code, ExitStatus.STARTUP_FAILED)
         self.assertIn("/run/sockhost.pid", said)
         self.assertIn(b"1 ", os.read(reader, 100))
+
+    def test_untrusted(self) -> None:
+        """So is one that is not to be trusted."""
+        self.locked = StartupFailed("/run is not safe to use")
+        code, said = self.leaves(self.service.startService)
+        self.assertEqual(code, ExitStatus.STARTUP_FAILED)
+        self.assertEqual(said, "sockhost: /run is not safe to use\n")
 
     def test_ends(self) -> None:
         """The end of the host is the end of the reactor, with its status."""

@@ -1,21 +1,43 @@
 # -*- test-case-name: tests.host.test_change -*-
 """
 Bringing a new configuration to units that run: only what changed is touched.
+
+What the new configuration needs is made before anything is touched, so that one
+with a unit that cannot be made is refused whole.  Nothing else is made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from attrs import define, field
+from attrs import NOTHING, define, evolve, field
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from sockhost.config import Changes, Config, HostSettings, UnitConfig, changes
+from sockhost.config import (
+    Changes,
+    Config,
+    HostSettings,
+    Problem,
+    UnitConfig,
+    changes,
+)
 from sockhost.host.units import Units
-from sockhost.interfaces import GoalChanged, SockhostError, UnitFailed
+from sockhost.interfaces import (
+    ConfigError,
+    GoalChanged,
+    IUnit,
+    SockhostError,
+    UnitFailed,
+)
 from sockhost.status import State
+
+Found = Mapping[str, Sequence[str]]
+
+
+class ChangeInterrupted(SockhostError):
+    """The host stops while a new configuration is brought to its units."""
 
 
 @define(eq=False)
@@ -30,17 +52,25 @@ class Change:
     old: Config
     new: Config
     asked_by: str
+    _made: dict[str, IUnit] = field(factory=dict, init=False)
     _mended: set[str] = field(factory=set, init=False)
     log = Logger()
 
-    async def apply(self) -> Mapping[str, Sequence[str]]:
+    async def apply(self) -> Found:
         """
         Remove, add and change units.  What becomes of the changed ones is
         seen in their status; the removed ones are gone when this returns.
+
+        @raise ConfigError: a unit cannot be made; nothing was changed.
+        @raise ChangeInterrupted: the host stops.
         """
         found = changes(self.old, self.new)
-        for name in reversed(found.removed):
+        self._prepare(found)
+        for count, name in enumerate(reversed(found.removed)):
             await self._remove(name)
+            if self.units.ending:
+                raise _interrupted(found, count)
+            self.units.remove(name)
         self._reorder()
         for name in found.added:
             self._add(name)
@@ -55,12 +85,31 @@ class Change:
             "unchanged": list(found.unchanged),
         }
 
+    def _prepare(self, found: Changes) -> None:
+        problems: list[Problem] = []
+        for name in (*found.added, *found.changed):
+            unit, before = self._wanted(name), self.old.unit(name)
+            if before is not None and _same_unit(before, unit):
+                continue
+            try:
+                self._made[name] = self.units.make(unit)
+            except Exception as error:
+                problems.append(self._blame_maker(unit, error))
+        if problems:
+            raise ConfigError(problems)
+
+    def _blame_maker(self, unit: UnitConfig, error: Exception) -> Problem:
+        # A kind may be anybody's, and what it raises is the finding.
+        said = str(error)
+        if not isinstance(error, SockhostError):
+            said = repr(error)
+            self.log.failure("{unit} cannot be made", unit=unit.name)
+        text = f"cannot be made: {said}"
+        return Problem(unit.source, f"unit.{unit.name}", NOTHING, text)
+
     async def _remove(self, name: str) -> None:
         while not await self._end(name):
             self.log.warn("{unit} was started while it is removed", unit=name)
-        if self.units.ending:
-            raise SockhostError("the host is shutting down")
-        self.units.remove(name)
 
     async def _end(self, name: str) -> bool:
         # Forgotten while it runs, nobody would ever stop it.
@@ -81,8 +130,7 @@ class Change:
                 self.units.configs[unit.name] = known[unit.name]
 
     def _add(self, name: str) -> None:
-        unit = self._wanted(name)
-        self.units.add(unit)
+        self.units.add(self._wanted(name), self._made[name])
 
     def _change(self, name: str) -> None:
         unit = self._wanted(name)
@@ -101,7 +149,7 @@ class Change:
         self.log.info("{unit} has a new configuration", unit=name)
         reloading = keeper.reload(
             unit.own,
-            lambda: self.units.make(unit),
+            lambda: self._made[name],
             unit.policy,
             self.asked_by,
             in_place=before is not None and _may_reload(before, unit),
@@ -171,7 +219,46 @@ def check_fixed(now: HostSettings, then: HostSettings) -> None:
             )
 
 
-def summary(found: Mapping[str, Sequence[str]]) -> str:
+async def reconfigure(
+    units: Units, now: Config, read_again: Callable[[], Config], asked_by: str
+) -> tuple[Config, Found]:
+    """
+    Read the configuration of a host again, and bring it to its units.
+
+    @return: what holds from now on, and what was done.
+    @raise SockhostError: it was not done, or not all of it; which was logged.
+    """
+    log = Change.log
+    try:
+        new = read_again()
+        check_fixed(now.host, new.host)
+        found = await Change(units, now, new, asked_by).apply()
+    except ChangeInterrupted as error:
+        log.warn("{reason}", reason=str(error))
+        raise
+    except SockhostError as error:
+        log.error("nothing is changed: {reason}", reason=str(error))
+        raise
+    if new.host != now.host:
+        log.warn("[host] has changed: that takes effect at the next start")
+    log.info("reconfigured: {changes}", changes=summary(found))
+    return evolve(new, host=now.host), found
+
+
+def _interrupted(found: Changes, count: int) -> ChangeInterrupted:
+    order = found.removed[::-1]
+    return ChangeInterrupted(
+        "the host is shutting down in the middle of a change; done: "
+        f"{_listed(removed=order[:count])}; not done: "
+        f"{_listed(removed=order[count:], added=found.added, changed=found.changed)}"
+    )
+
+
+def _listed(**words: Iterable[str]) -> str:
+    return summary({word: list(names) for word, names in words.items()}) or "nothing"
+
+
+def summary(found: Found) -> str:
     """Say in a line what a reconfiguration did."""
     return "; ".join(
         f"{word}: {', '.join(names)}" for word, names in found.items() if names

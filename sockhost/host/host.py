@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from attrs import evolve
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
@@ -24,7 +23,7 @@ import sockhost
 from sockhost.config import Config
 from sockhost.control.server import ControlServer
 from sockhost.host.around import Surroundings
-from sockhost.host.change import Change, check_fixed, summary
+from sockhost.host.change import reconfigure
 from sockhost.host.end import End, verdict
 from sockhost.host.exit import ExitStatus
 from sockhost.host.hooks import HostHooks
@@ -104,6 +103,8 @@ class Host:
         Lock the run directory: the first thing that a host does.
 
         @raise HostLocked: another host has it; nothing was touched.
+        @raise StartupFailed: it is not to be trusted; nothing was touched.
+        @raise OSError: it cannot be made or written.
         """
         self._lock.acquire()
         self._locked = True
@@ -130,15 +131,19 @@ class Host:
         if not self._locked:
             try:
                 self.acquire()
-            except HostLocked as error:
-                self._around.failed(str(error))
-                self.log.error("{reason}", reason=str(error))
-                return ExitStatus.LOCKED
+            except (SockhostError, OSError) as error:
+                return self._not_locked(error)
         try:
             return await self._live_locked()
         finally:
             self._lock.release()
             self._around.close()
+
+    def _not_locked(self, error: Exception) -> ExitStatus:
+        self._around.failed(str(error))
+        self.log.error("{reason}", reason=str(error))
+        locked = isinstance(error, HostLocked)
+        return ExitStatus.LOCKED if locked else ExitStatus.STARTUP_FAILED
 
     async def _live_locked(self) -> ExitStatus:
         by_signal = self._reconfigure_by_signal
@@ -373,19 +378,12 @@ class Host:
         if tells:
             self._around.systemd.reloading()
         try:
-            new = self._read_again()
-            check_fixed(self._config.host, new.host)
-            found = await Change(self._units, self._config, new, asked_by).apply()
-        except SockhostError as error:
-            self.log.error("nothing is changed: {reason}", reason=str(error))
-            raise
+            self._config, found = await reconfigure(
+                self._units, self._config, self._read_again, asked_by
+            )
         finally:
             if tells and self.phase is Phase.READY:
                 self._around.systemd.ready()
-        if new.host != self._config.host:
-            self.log.warn("[host] has changed: that takes effect at the next start")
-        self._config = evolve(new, host=self._config.host)
-        self.log.info("reconfigured: {changes}", changes=summary(found))
         self.publish(Event(at=time.time(), event="reconfigured", fields=found))
         await self._hooks.reconfigure()
         self._run_unit_hooks("reconfigure")

@@ -14,7 +14,9 @@ import struct
 from pathlib import Path
 
 from attrs import define, field
+from twisted.logger import Logger
 
+from sockhost.host.trust import Trust
 from sockhost.interfaces import HostLocked
 
 # Locks of an open file description, which Python has no names for.  A lock of
@@ -33,6 +35,8 @@ class RunDirLock:
     @ivar path: the pid file.
     """
 
+    _log = Logger()
+
     path: str
     _fd: int | None = field(default=None, init=False)
     _owner: int = field(default=0, init=False)
@@ -43,7 +47,9 @@ class RunDirLock:
         those who go into the background first, and could not say so then.
 
         @raise HostLocked: another process holds it.
+        @raise StartupFailed: the directory is not to be trusted.
         """
+        self._trust().check(self._directory)
         try:
             fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
         except OSError:
@@ -59,9 +65,13 @@ class RunDirLock:
         Take the lock and write our process id into the file.
 
         @raise HostLocked: another process holds it; the file is untouched.
+        @raise StartupFailed: the directory is not to be trusted; it is untouched.
         @raise OSError: the file cannot be made.
         """
-        Path(self.path).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        trust, directory = self._trust(), self._directory
+        Path(directory).mkdir(mode=0o755, parents=True, exist_ok=True)
+        trust.check(directory)
+        trust.make_notes(directory)
         try:
             while not self._take():
                 pass
@@ -94,9 +104,21 @@ class RunDirLock:
         if fd is None:
             return
         # A forked copy of this process shares the lock, and must not end it.
-        if self._owner == os.getpid() and self._is_ours(fd):
-            os.unlink(self.path)
-        os.close(fd)
+        try:
+            if self._owner == os.getpid() and self._is_ours(fd):
+                os.unlink(self.path)
+        except OSError as error:
+            # The next host takes the file over all the same.
+            self._log.warn("{path} stays: {error}", path=self.path, error=str(error))
+        finally:
+            os.close(fd)
+
+    @property
+    def _directory(self) -> str:
+        return os.path.dirname(self.path) or "."
+
+    def _trust(self) -> Trust:
+        return Trust(os.geteuid())
 
     def _lock(self, fd: int) -> None:
         try:
@@ -107,7 +129,7 @@ class RunDirLock:
     def _is_ours(self, fd: int) -> bool:
         try:
             there = os.stat(self.path)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
         ours = os.fstat(fd)
         return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)

@@ -68,28 +68,26 @@ def rehearse(
     config: Config, kinds: Mapping[str, IUnitKind], reactor: Any
 ) -> tuple[Problem, ...]:
     """
-    Load the hooks of the host, make every unit, and throw it all away.
+    Load the hooks of the host, make every unit, and throw it all away.  That
+    runs what others wrote, so it is for those who ask to know all before.
 
     @return: what was wrong with that.
     """
     host = RehearsalHost(reactor, config, kinds)
-    return (
-        *_lifecycle_problems(config, host.config_dir),
-        *(problem for unit in config.units for problem in _make(unit, host, config)),
-        *_path_problems(config),
-    )
+    made = (problem for unit in config.units for problem in _make(unit, host))
+    return (*_lifecycle_problems(config), *made, *path_problems(config))
 
 
-def _lifecycle_problems(config: Config, directory: str) -> Iterator[Problem]:
+def _lifecycle_problems(config: Config) -> Iterator[Problem]:
     lifecycle = config.host.lifecycle
     if lifecycle is not None:
         try:
-            load_object(lifecycle, directory)
+            load_object(lifecycle, os.path.dirname(config.path))
         except SockhostError as error:
             yield Problem(config.path, "host.lifecycle", lifecycle, str(error))
 
 
-def _make(unit: UnitConfig, host: RehearsalHost, config: Config) -> Iterator[Problem]:
+def _make(unit: UnitConfig, host: RehearsalHost) -> Iterator[Problem]:
     try:
         host.child_kind(unit.kind).make(unit.name, unit.own, host)
     except Exception as error:
@@ -100,7 +98,8 @@ def _make(unit: UnitConfig, host: RehearsalHost, config: Config) -> Iterator[Pro
         )
 
 
-def _path_problems(config: Config) -> Iterator[Problem]:
+def path_problems(config: Config) -> Iterator[Problem]:
+    """Say which sockets cannot be where they are to be, as another is there."""
     # Only of sockets: two units may well write to one file.
     taken = {config.host.control: "the control socket"}
     for unit in config.units:

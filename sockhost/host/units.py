@@ -123,14 +123,16 @@ class Units:
         for quarantined in config.quarantined:
             self.add_quarantined(quarantined)
 
-    def add(self, config: UnitConfig) -> Keeper:
+    def add(self, config: UnitConfig, made: IUnit | None = None) -> Keeper:
         """
         Make a unit.  One that cannot be made is quarantined, with the reason
         logged.
+
+        @param made: the unit, if it was made already.
         """
         self.configs[config.name] = config
         try:
-            unit = self.make(config)
+            unit = made or self.make(config)
         except Exception as error:
             self._blame_maker(config.name, error)
             keeper = self._keep(config.name, config.kind, None, config.policy)

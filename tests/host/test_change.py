@@ -13,10 +13,20 @@ from twisted.internet.defer import Deferred
 
 from sockhost.config import Config, RestartPolicy, UnitConfig
 from sockhost.host.change import Change
-from sockhost.interfaces import GoalChanged
+from sockhost.interfaces import ConfigError, GoalChanged, SockhostError
 from sockhost.status import Goal, State
 from tests.host.test_fakes import MemoryConfig, MemoryKind, config, unit_config
 from tests.host.test_units import BAD, UnitsCase
+
+
+class Refusing:
+    """A kind that refuses."""
+
+    name = "odd"
+
+    def make(self, _name: str, _config: object, _host: object) -> None:
+        """Refuse."""
+        raise SockhostError("no such tap")
 
 
 class ChangeCase(UnitsCase):
@@ -88,14 +98,41 @@ class ChangeTests(ChangeCase):
         self.successResultOf(self.change_to(unit_config("a", enabled=False)))
         self.assertEqual((self.state("a"), self.kind.journal), (State.DOWN, []))
 
-    def test_added_broken(self) -> None:
-        """A new unit that cannot be made costs the others nothing."""
+    def test_cannot_be_made(self) -> None:
+        """Where a unit cannot be made nothing is changed, and all of it is told."""
+        self.run_units(unit_config("a"), unit_config("b"))
+        old = self.unit("a")
+        self.kind.breaks |= {"a", "c"}
+        changing = self.change_to(
+            unit_config("a", value=2), unit_config("c", source="/c.toml")
+        )
+        failure = self.failureResultOf(changing, ConfigError)
+        said = [str(problem) for problem in failure.value.problems]
+        self.assertIn("/c.toml: unit.c: cannot be made: RuntimeError", said[0])
+        self.assertIn("unit.a: cannot be made: RuntimeError", said[1])
+        self.assertEqual(list(self.units.keepers), ["a", "b"])
+        self.assertIs(self.units.keeper("a").unit, old)
+        self.assertEqual((self.state("a"), self.kind.journal), (State.UP, []))
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 2)
+
+    def test_refused_by_its_kind(self) -> None:
+        """What a kind refuses on purpose needs no traceback."""
         self.run_units()
-        self.kind.breaks.add("a")
-        self.successResultOf(self.change_to(unit_config("a"), unit_config("b")))
-        self.assertEqual(self.state("a"), State.QUARANTINED)
-        self.assertEqual(self.kind.journal, ["start b"])
-        self.flushLoggedErrors(RuntimeError)
+        kinds: Any = self.units.kinds
+        kinds["odd"] = Refusing()
+        changing = self.change_to(unit_config("a", kind="odd"))
+        failure = self.failureResultOf(changing, ConfigError)
+        self.assertIn("unit.a: cannot be made: no such tap", str(failure.value))
+
+    def test_made_once(self) -> None:
+        """Only what is new is made, and each once."""
+        self.run_units(unit_config("a"), unit_config("b"))
+        old = self.unit("b")
+        same = unit_config("a", description="new")
+        self.change_to(same, unit_config("b", value=2), unit_config("c"))
+        old.stopped()
+        made = {name: len(units) for name, units in self.kind.made.items()}
+        self.assertEqual(made, {"a": 1, "b": 2, "c": 1})
 
     def test_removed(self) -> None:
         """A unit that is removed is stopped, and gone when the change is made."""
@@ -142,10 +179,12 @@ class ChangeTests(ChangeCase):
     def test_changed_in_place(self) -> None:
         """A unit that takes its new configuration goes on."""
         self.run_units(unit_config("a"))
-        self.unit("a").takes_reload = True
+        unit = self.unit("a")
+        unit.takes_reload = True
         found = self.successResultOf(self.change_to(unit_config("a", value=2)))
         self.assertEqual(found["changed"], ["a"])
-        self.assertEqual(self.unit("a").config, MemoryConfig(value=2))
+        self.assertIs(self.units.keeper("a").unit, unit)
+        self.assertEqual(unit.config, MemoryConfig(value=2))
         self.assertEqual(self.kind.journal, [])
 
     def test_changed_anew(self) -> None:
@@ -170,14 +209,6 @@ class ChangeTests(ChangeCase):
         self.assertIs(self.units.keeper("a").unit, self.unit("a"))
         self.assertEqual(len(self.kind.made["a"]), 2)
         self.assertEqual((self.kind.journal, self.goal("a")), ([], Goal.DOWN))
-
-    def test_changed_broken(self) -> None:
-        """A unit that cannot be made with it goes on with the old one."""
-        self.run_units(unit_config("a"))
-        self.kind.breaks.add("a")
-        self.successResultOf(self.change_to(unit_config("a", value=2)))
-        self.assertEqual((self.state("a"), self.kind.journal), (State.UP, []))
-        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
     def test_reload_fails(self) -> None:
         """A unit that fails to take it goes on with the old one."""

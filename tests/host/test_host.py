@@ -90,6 +90,15 @@ class LifeTests(HostCase):
         self.assertEqual((self.table, self.run_dir.exists()), ({}, False))
         self.assertIn("process 17", str(formatEvent(logs[0])))
 
+    def test_untrusted(self) -> None:
+        """So does one whose run directory is not to be trusted, with 70."""
+        self.run_dir.mkdir()
+        self.run_dir.chmod(0o777)
+        self.run_host(unit_config("a"))
+        self.assertEqual(self.successResultOf(self.ended), ExitStatus.STARTUP_FAILED)
+        self.assertIn("is not safe to use", self.journal[0])
+        self.assertEqual(list(self.run_dir.iterdir()), [])
+
     def test_unlisten_first(self) -> None:
         """Listeners go before anything is stopped."""
         self.run_host(unit_config("a", usable=True), unit_config("b", "a", usable=True))

@@ -13,7 +13,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from sockhost.host.lock import RunDirLock
-from sockhost.interfaces import HostLocked
+from sockhost.interfaces import HostLocked, StartupFailed
 from tests.host.test_fakes import temporary
 
 
@@ -74,6 +74,45 @@ class RunDirLockTests(SynchronousTestCase):
         self.path.unlink()
         self.lock.release()
         self.assertFalse(self.path.exists())
+
+    def test_release_refused(self) -> None:
+        """A file that cannot be removed stays, unlocked, and costs no descriptor."""
+        self.lock.acquire()
+
+        def unlink(_path: str) -> None:
+            raise OSError(30, "Read-only file system")
+
+        self.patch(os, "unlink", unlink)
+        before = len(os.listdir("/proc/self/fd"))
+        self.lock.release()
+        self.assertEqual(len(os.listdir("/proc/self/fd")), before - 1)
+        other = RunDirLock(str(self.path))
+        other.acquire()
+        other.release()
+
+    def test_untrusted(self) -> None:
+        """A directory that anybody can write is refused, looked at or taken."""
+        self.path.parent.mkdir(parents=True)
+        self.path.parent.chmod(0o777)
+        for attempt in (self.lock.check, self.lock.acquire):
+            with self.assertRaises(StartupFailed) as raised:
+                attempt()
+            self.assertIn(f"{self.path.parent} is not safe", str(raised.exception))
+        self.assertEqual(os.listdir(self.path.parent), [])
+
+    def test_made_under_a_loose_umask(self) -> None:
+        """What the host makes itself can be trusted, whatever the umask is."""
+        self.addCleanup(os.umask, os.umask(0))
+        self.lock.acquire()
+        self.assertEqual(stat.S_IMODE(self.path.parent.stat().st_mode), 0o755)
+
+    def test_notes_in_a_sticky_directory(self) -> None:
+        """Where anybody can add files, the place of the notes is taken first."""
+        self.path.parent.mkdir(parents=True)
+        self.path.parent.chmod(0o1777)
+        self.lock.acquire()
+        notes = self.path.parent / "pids"
+        self.assertEqual(stat.S_IMODE(notes.stat().st_mode), 0o700)
 
     def test_link(self) -> None:
         """What a symbolic link points to is not written to."""

@@ -294,12 +294,20 @@ class ReconfigureTests(RunningCase):
         self.bring(self.config(unit_config("a"), unit_config("c")))
         changing = self.host.reconfigure("ann")
         self.assertEqual(self.journal[-1], "stop b")
-        self.signal("SIGTERM")
-        self.stopped("b")
+        with capturedLogs() as logs:
+            self.signal("SIGTERM")
+            self.stopped("b")
         self.assertNotIn("start c", self.journal)
         self.stopped("a")
-        self.failureResultOf(changing, SockhostError)
+        failure = self.failureResultOf(changing, SockhostError)
         self.assert_ended(ExitStatus.CLEAN)
+        self.assertEqual(
+            str(failure.value),
+            "the host is shutting down in the middle of a change; done: nothing; "
+            "not done: removed: b; added: c",
+        )
+        self.assertTrue(self.says(logs, str(failure.value)))
+        self.assertFalse(self.says(logs, "nothing is changed"))
 
     def test_removed_in_wait_for(self) -> None:
         """A unit that is waited for and was removed does not stop the host."""
