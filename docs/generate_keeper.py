@@ -22,6 +22,7 @@ ORDER = (
     "quarantined",
     "done",
     "failed",
+    "stuck",
     "up",
     "backoff",
     "starting",

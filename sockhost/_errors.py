@@ -121,6 +121,13 @@ class UnitFailed(SockhostError):
     """
 
 
+class UnitStuck(SockhostError):
+    """
+    Something of a unit is left that cannot be ended.  Nothing is started over
+    it: whoever says C{stop} or C{start} has its end tried again.
+    """
+
+
 class GoalChanged(SockhostError):
     """
     What was waited for was abandoned: the unit was meanwhile told to go the

@@ -34,14 +34,17 @@ class IUnit(Interface):
 
         @param lost: to be called once if the unit stops running after it was
             ready and without having been told to stop, with a failure that is
-            best a L{UnitLost}.  When it is called, nothing of the unit is left.
+            best a L{UnitLost}.  When it is called, nothing of the unit is left,
+            unless the failure is L{UnitStuck}.
             It must not be called before the Deferred has fired, nor after
             L{stop} was called.
 
         @return: fires with C{None} when the unit is I{ready}: when it does
             what others rely on it for.  Fails when it cannot; then nothing of
-            the attempt is left.  A failure with L{UnitLost} whose C{success} is
-            true says that the unit has already ended as it is meant to.
+            the attempt is left, unless the failure is L{UnitStuck}: the unit is
+            not started again before L{stop} has succeeded.  A failure with
+            L{UnitLost} whose C{success} is true says that the unit has already
+            ended as it is meant to.
         """
 
     def stop() -> Deferred[UnitLost | None]:
@@ -54,7 +57,8 @@ class IUnit(Interface):
         @return: fires when nothing of the unit is left: no process,
             descriptor, timer or file; with C{None}, or with a L{UnitLost} that
             says how it ended, for the record.  Failing means that something
-            of it is still there; the text says what.
+            of it is still there; the text says what.  Then C{stop} may be
+            called again, to end what is left, but not C{start}.
         """
 
     def abort() -> None:

@@ -48,6 +48,7 @@ from sockhost._errors import (
     TransactionConflict,
     UnitFailed,
     UnitLost,
+    UnitStuck,
 )
 from sockhost._iparts import (
     IBatchHandler,
@@ -124,4 +125,5 @@ __all__ = [
     "TransactionConflict",
     "UnitFailed",
     "UnitLost",
+    "UnitStuck",
 ]

@@ -78,6 +78,7 @@ PUBLIC = [
     "TransactionConflict",
     "UnitFailed",
     "UnitLost",
+    "UnitStuck",
 ]
 
 

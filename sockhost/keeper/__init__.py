@@ -5,6 +5,7 @@ Keeping a unit at its goal.
       public face;
     - L{sockhost.keeper.machine}: the states, as a table;
     - L{sockhost.keeper.core}: what the states share, and the runs of a unit;
+    - L{sockhost.keeper.turns}: who waits for it, and what waits for its turn;
     - L{sockhost.keeper.restart}: whether and how soon to start again.
 """
 

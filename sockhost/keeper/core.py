@@ -1,12 +1,11 @@
-# -*- test-case-name: tests.keeper.test_keeper -*-
+# -*- test-case-name: tests.keeper -*-
 """
-What the states of a unit share, and the runs of the unit that they are about.
-L{sockhost.keeper} says what it is all for.
+What the states of a unit share, and what they carry: the runs of the unit, and
+the waits between them.  L{sockhost.keeper} says what it is all for.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from signal import Signals
 from typing import Any, Protocol
@@ -23,79 +22,11 @@ from sockhost.interfaces import (
     NotReady,
     ProcessLost,
     SockhostError,
+    UnitStuck,
 )
 from sockhost.keeper.restart import Finish, GiveUp, RestartHistory, Retry
+from sockhost.keeper.turns import Mailbox, Waiters
 from sockhost.status import Exit, Goal, State
-
-
-class Waiters:
-    """Deferreds that fire together."""
-
-    def __init__(self) -> None:
-        self._waiting: list[Deferred[None]] = []
-
-    def make(self) -> Deferred[None]:
-        """Make one that does not wait yet.  Cancelling it takes it out."""
-        return Deferred(self._cancelled)
-
-    def add(self, waiter: Deferred[None]) -> None:
-        """Have one wait from now on, unless it was cancelled."""
-        if not waiter.called:
-            self._waiting.append(waiter)
-
-    def fire(self) -> None:
-        """Fire all that wait now."""
-        waiting, self._waiting = self._waiting, []
-        for waiter in waiting:
-            if not waiter.called:
-                waiter.callback(None)
-
-    def fail(self, error: Exception) -> None:
-        """Fail all that wait now."""
-        waiting, self._waiting = self._waiting, []
-        for waiter in waiting:
-            if not waiter.called:
-                waiter.errback(error)
-
-    def _cancelled(self, waiter: Deferred[None]) -> None:
-        # One that is not there was cancelled before its turn, or by another
-        # that has just fired.
-        if waiter in self._waiting:
-            self._waiting.remove(waiter)
-
-
-class Mailbox:
-    """
-    Handles one thing at a time, in order: what arrives while another is being
-    handled waits for it to be complete.  A unit may answer from within the call
-    that asked it, and whoever watches a keeper may call it back.
-
-    One that raises is logged, and the others have their turn all the same.
-    """
-
-    _log = Logger()
-
-    def __init__(self) -> None:
-        self._waiting: deque[Callable[[], None]] = deque()
-        self._busy = False
-
-    def post(self, action: Callable[[], None]) -> None:
-        """Call C{action} now, or as soon as it is its turn."""
-        self._waiting.append(action)
-        if self._busy:
-            return
-        self._busy = True
-        try:
-            while self._waiting:
-                self._handle(self._waiting.popleft())
-        finally:
-            self._busy = False
-
-    def _handle(self, action: Callable[[], None]) -> None:
-        try:
-            action()
-        except Exception:
-            self._log.failure("a keeper met a defect")
 
 
 class Inputs(Protocol):
@@ -114,7 +45,7 @@ class Inputs(Protocol):
         """The goal is up, and what runs now is not it."""
 
     def renew(self) -> None:
-        """A successor of a unit that does not run takes its place."""
+        """A successor takes the unit's place as soon as nothing of it is left."""
 
     def quarantine(self) -> None:
         """There is no unit, as its configuration is bad."""
@@ -146,8 +77,8 @@ class Inputs(Protocol):
     def _stopped(self) -> None:
         """Nothing of the unit is left."""
 
-    def _stop_failed(self, failure: Failure) -> None:
-        """Something of the unit is left."""
+    def _remain(self, failure: Failure) -> None:
+        """Something of the unit is left that does not end."""
 
 
 @define(eq=False)
@@ -155,8 +86,8 @@ class Core:
     """
     What all states share.
 
-    @ivar successor: the unit that takes the place of C{unit} as soon as that
-        does not run.
+    @ivar successor: the unit that takes the place of C{unit} as soon as nothing
+        of that is left.
     @ivar asked_by: who wants the stop that is under way.
     @ivar told: the loss that was told in the log since the unit was up.
     """
@@ -179,9 +110,9 @@ class Core:
     next_try: float | None = None
     last_exit: Exit | None = None
     asked_by: str | None = None
-    mailbox: Mailbox = field(factory=Mailbox)
     when_up: Waiters = field(factory=Waiters)
     when_down: Waiters = field(factory=Waiters)
+    mailbox: Mailbox = field(factory=Mailbox)
     log: Logger = field(factory=lambda: Logger(namespace="sockhost.keeper"))
 
     def __attrs_post_init__(self) -> None:
@@ -194,7 +125,11 @@ class Core:
         if state is not self.state:
             self.since = self.wall()
         self.state, self.reason, self.next_try = state, reason, next_try
-        self.on_change()
+        try:
+            self.on_change()
+        except Exception:
+            # Half a transition would be worse than a watcher who knows nothing.
+            self.log.failure("telling of {unit} failed", unit=self.name)
 
     def want(self, goal: Goal) -> None:
         """Set the goal, and release those who wait for the other one."""
@@ -223,16 +158,19 @@ class Core:
             reason=describe(loss) if loss is not None else "stopped",
         )
 
+    def record_stop(self, how: object) -> None:
+        """Remember how the unit ended that was told to."""
+        self.record(how if isinstance(how, BaseException) else None, self.asked_by)
+
     def end(self, machine: Inputs) -> None:
         """Have the unit stop, and tell the machine of the outcome."""
         assert self.unit is not None
 
         def stopped(how: object) -> None:
-            loss = how if isinstance(how, BaseException) else None
-            self.record(loss, self.asked_by)
+            self.record_stop(how)
             machine._stopped()
 
-        self.tell(maybeDeferred(self.unit.stop), stopped, machine._stop_failed)
+        self.tell(maybeDeferred(self.unit.stop), stopped, machine._remain)
 
     def tell(
         self,
@@ -244,10 +182,7 @@ class Core:
         outcome.addCallbacks(
             lambda result: self.mailbox.post(lambda: good(result)),
             lambda failure: self.mailbox.post(lambda: bad(failure)),
-        ).addErrback(self._blame)
-
-    def _blame(self, failure: Failure) -> None:
-        self.log.failure("keeping {unit} met a defect", failure, unit=self.name)
+        )
 
 
 def describe(error: BaseException) -> str:
@@ -287,7 +222,7 @@ class Attempt:
         assert unit is not None
         if policy.start_timeout:
             self._deadline = self.core.clock.callLater(
-                policy.start_timeout, self.core.mailbox.post, self.machine._overdue
+                policy.start_timeout, self.core.mailbox.post, self._overdue
             )
         starting = maybeDeferred(unit.start, self._tell_lost)
         self.core.tell(starting, self._started, self._lost)
@@ -295,8 +230,17 @@ class Attempt:
     def end(self) -> None:
         """Be deaf from now on."""
         self.over = True
-        if self._deadline is not None and self._deadline.active():
-            self._deadline.cancel()
+        self._end_deadline()
+
+    def _end_deadline(self) -> None:
+        deadline, self._deadline = self._deadline, None
+        if deadline is not None and deadline.active():
+            deadline.cancel()
+
+    def _overdue(self) -> None:
+        # It may have come up, or to its end, while this waited for its turn.
+        if not self.over and self._up_since is None:
+            self.machine._overdue()
 
     def _tell_lost(self, failure: Failure) -> None:
         self.core.mailbox.post(lambda: self._lost(failure))
@@ -312,9 +256,7 @@ class Attempt:
         if self.over:
             return
         self._up_since = self.core.clock.seconds()
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+        self._end_deadline()
         self.machine._ready(self)
 
     def _up_for(self) -> float | None:
@@ -339,6 +281,9 @@ def judge(machine: Inputs, core: Core, failure: Failure, up_for: float | None) -
     if not isinstance(loss, SockhostError):
         core.log.failure("{unit} met an error of its own", failure, unit=core.name)
     core.record(loss, None)
+    if isinstance(loss, UnitStuck):
+        machine._remain(failure)
+        return
     verdict = core.history.judge(core.clock.seconds(), loss, up_for)
     if isinstance(verdict, Retry):
         # The same news at every try would bury all others.
@@ -377,12 +322,44 @@ class Recovery:
         """Have the unit stop."""
         assert self.core.unit is not None
         stopping = maybeDeferred(self.core.unit.stop)
-        self.core.tell(stopping, self._stopped, self.machine._stop_failed)
+        self.core.tell(stopping, self._stopped, self.machine._remain)
 
-    def _stopped(self, _how: object) -> None:
+    def _stopped(self, how: object) -> None:
         if self.superseded:
+            self.core.record_stop(how)
             self.machine._stopped()
             return
         limit = self.core.history.policy.start_timeout
         late = Failure(NotReady(f"it was not ready in {limit:g} s"))
         judge(self.machine, self.core, late, None)
+
+
+@define(eq=False)
+class Wait:
+    """
+    The wait for the next try.
+
+    @ivar over: set when the try is not to be made any more, or was made.
+    """
+
+    machine: Inputs
+    core: Core
+    over: bool = False
+    _call: IDelayedCall | None = None
+
+    def begin(self, delay: float) -> None:
+        """Wait for so many seconds."""
+        self._call = self.core.clock.callLater(
+            delay, self.core.mailbox.post, self._passed
+        )
+
+    def end(self) -> None:
+        """Wait no longer."""
+        self.over = True
+        if self._call is not None and self._call.active():
+            self._call.cancel()
+
+    def _passed(self) -> None:
+        if not self.over:
+            self.over = True
+            self.machine._try_now()

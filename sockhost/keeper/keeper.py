@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.keeper.test_keeper -*-
+# -*- test-case-name: tests.keeper -*-
 """
 The keeper: the one place that keeps a unit at its goal.
 
@@ -7,13 +7,15 @@ I{actual state}, which is what became of it.  The machine below moves the one
 towards the other.  Nothing else in sockhost starts something again, waits
 before it does, or gives up.
 
-Two rules make the transitions safe to read one by one:
+Three rules make the transitions safe to read one by one:
 
     - Whatever a unit says belongs to one I{attempt} to run it.  An attempt
       that was ended is deaf, so that news of it can never be taken for news
       of the next.
     - While C{unit.stop()} is under way, nothing is started.  A goal that
       changes meanwhile only changes which state follows.
+    - When C{unit.stop()} has failed, it has to succeed before anything is
+      started or said to be down.
 """
 
 from __future__ import annotations
@@ -22,14 +24,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 
 from sockhost.config import RestartPolicy, UnitConfig
-from sockhost.interfaces import IUnit, IUsableUnit
-from sockhost.keeper.core import Core, Waiters
+from sockhost.interfaces import GoalChanged, IUnit, IUsableUnit
+from sockhost.keeper.core import Core
 from sockhost.keeper.machine import KeeperMachine
 from sockhost.keeper.restart import RestartHistory
+from sockhost.keeper.turns import Waiters
 from sockhost.status import Goal, State, UnitStatus
 
 __all__ = ["Keeper"]
@@ -65,6 +68,7 @@ class Keeper:
         self.name = name
         self.kind = kind
         self._config: UnitConfig | None = None
+        self._reloads = 0
         self._core = Core(
             name=name,
             unit=unit,
@@ -147,17 +151,19 @@ class Keeper:
     def start(self) -> Deferred[None]:
         """
         Set the goal to C{up}.  A keeper that waits to try again tries now, and
-        one that gave up begins anew.
+        one that gave up begins anew.  What could not be stopped is stopped
+        before.
 
         @return: fires when the unit is up, or done.  Fails with L{UnitFailed}
-            when the keeper gives up, and with L{GoalChanged} on L{stop}.
-            Cancelling only detaches the caller.
+            when the keeper gives up or what is left cannot be ended, and with
+            L{GoalChanged} on L{stop}.  Cancelling only detaches the caller.
         """
         return self._ask(self._core.when_up, self._machine.start)
 
     def stop(self, asked_by: str | None = None) -> Deferred[None]:
         """
-        Set the goal to C{down}.
+        Set the goal to C{down}.  What could not be stopped is told to stop
+        again.
 
         @param asked_by: who wants it, for the record of the exit.
         @return: fires when nothing of the unit is left.  Fails with
@@ -173,10 +179,8 @@ class Keeper:
         Set the goal to C{up}, and take the unit down before if it is not.
         Fires and fails like L{start}, for the unit that runs I{after} this.
         """
-        if self.state is State.QUARANTINED and self._core.successor is None:
-            return self.start()
         return self._ask(
-            self._core.when_up, lambda: self._asked(asked_by, self._machine.restart)
+            self._core.when_up, lambda: self._asked(asked_by, self._restart)
         )
 
     def hold(self, reason: str) -> None:
@@ -205,9 +209,9 @@ class Keeper:
     def resume(self) -> None:
         """
         Make the next try of a unit that was parked.  What went wrong before
-        still counts.  In any other state than C{down} this changes nothing.
+        still counts.  A unit that is not to be up, or not down, is left as it is.
         """
-        self._post(lambda: self._if(State.DOWN, self._machine.resume))
+        self._post(self._resume)
 
     def quarantine(self, reason: str) -> None:
         """
@@ -219,19 +223,11 @@ class Keeper:
         self._post(self._machine.quarantine)
 
     def abort(self) -> None:
-        """Cut short the grace of a stop that is under way."""
-        if self.state is State.STOPPING and self._core.unit is not None:
-            try:
-                self._core.unit.abort()
-            except Exception:
-                # Its stop goes on, and so do those of the others.
-                self._core.log.failure("aborting {unit} failed", unit=self.name)
-
-    def _may_ask(self, unit: IUnit | None) -> bool:
-        # Others hold the client of a usable unit, which a new unit would replace.
-        if IUsableUnit.providedBy(unit):
-            return self.settled or self.state is State.BACKOFF
-        return unit is not None and self.state is State.UP
+        """
+        Cut short the grace of a stop that is under way, be it that its turn
+        has not come yet.
+        """
+        self._post(lambda: self._if(State.STOPPING, self._abort))
 
     def take_policy(self, policy: RestartPolicy | None) -> None:
         """Judge by another policy from now on; C{None} for the same."""
@@ -249,8 +245,9 @@ class Keeper:
         """
         Bring a new configuration to the unit.  A unit that is up, and a usable
         one in any state that lasts, is asked to take it.  Otherwise, and if it
-        will not, a new unit takes its place, and is started if the goal is
-        C{up}.
+        will not, a new unit takes its place as soon as nothing of it is left,
+        and is started if the goal is C{up}; save where L{hold} or L{park} has
+        it wait.
 
         @param config: for L{IUnit.reload<sockhost.interfaces.IUnit>}.
         @param make: makes the new unit, if one is needed.  What it raises
@@ -258,11 +255,14 @@ class Keeper:
         @param policy: the restart policy that goes with it.
         @param in_place: whether the unit that is there can be asked at all.
         @return: fires with C{True} when the unit took it, and with C{False}
-            when a new unit is up, or down if that is the goal.  Fails like
-            L{start}, or with the failure of the unit's C{reload}.
+            when a new unit is up, or at once if it is not to be started now.
+            Fails like L{start}, with the failure of the unit's C{reload}, and
+            with L{GoalChanged} if a newer configuration came while the unit
+            was asked.  Cancelling ends the asking, later only the waiting.
         """
+        self._reloads += 1
         return Deferred.fromCoroutine(
-            self._reload(config, make, policy, asked_by, in_place)
+            self._reload(config, make, policy, asked_by, in_place, self._reloads)
         )
 
     async def _reload(
@@ -272,25 +272,53 @@ class Keeper:
         policy: RestartPolicy | None,
         asked_by: str | None,
         in_place: bool,
+        number: int,
     ) -> bool:
         unit = self._core.unit
-        if (
-            in_place
-            and self._may_ask(unit)
-            and await unit.reload(config)  # type: ignore[union-attr]
-            and unit is self._core.unit
-        ):
-            self.take_policy(policy)
-            if self.goal is Goal.UP and self.state is not State.UP:
-                await self.start()
-            return True
-        self._core.successor = make()
-        self.take_policy(policy)
-        if self.goal is Goal.UP:
-            await self.restart(asked_by)
-        elif self.state is not State.STOPPING:
-            self._post(self._machine.renew)
+        if in_place and unit is not None and self._may_ask(unit):
+            taken = await maybeDeferred(unit.reload, config)
+            if number != self._reloads:
+                raise GoalChanged(f"{self.name} was given a newer configuration")
+            if taken and unit is self._core.unit:
+                await self._go_on(policy)
+                return True
+        made = make()
+        await self._succeed(made, policy, asked_by)
         return False
+
+    async def _go_on(self, policy: RestartPolicy | None) -> None:
+        self.take_policy(policy)
+        # One of an earlier configuration, that waits for the end of this one.
+        self._core.successor = None
+        if self.goal is Goal.UP and self.state not in (State.UP, State.DOWN):
+            await self.start()
+
+    def _succeed(
+        self, unit: IUnit, policy: RestartPolicy | None, asked_by: str | None
+    ) -> Deferred[None]:
+        waiting = self._core.when_up.make()
+
+        def turn() -> None:
+            self._core.successor = unit
+            self.take_policy(policy)
+            if self.goal is Goal.UP and self.state is not State.DOWN:
+                self._core.when_up.add(waiting)
+                self._asked(asked_by, self._machine.restart)
+                return
+            self._machine.renew()
+            if not waiting.called:
+                waiting.callback(None)
+
+        self._post(turn)
+        return waiting
+
+    def _may_ask(self, unit: IUnit) -> bool:
+        # Others hold the client of a usable unit, which a new unit would replace.
+        if IUsableUnit.providedBy(unit):
+            return self.settled or self.state is State.BACKOFF
+        return self.state is State.UP
+
+    # -- its turn -----------------------------------------------------------
 
     def _ask(self, waiters: Waiters, action: Callable[[], None]) -> Deferred[None]:
         waiting = waiters.make()
@@ -309,8 +337,28 @@ class Keeper:
             action()
 
     def _asked(self, asked_by: str | None, action: Callable[[], None]) -> None:
-        self._core.asked_by = asked_by
+        # The end that is under way is owed to who asked for it first.
+        if self.state is not State.STOPPING or self.goal is Goal.UP:
+            self._core.asked_by = asked_by
         action()
+
+    def _restart(self) -> None:
+        if self.state is State.QUARANTINED and self._core.successor is None:
+            self._machine.start()
+        else:
+            self._machine.restart()
+
+    def _resume(self) -> None:
+        if self.state is State.DOWN and self.goal is Goal.UP:
+            self._machine.resume()
+
+    def _abort(self) -> None:
+        assert self._core.unit is not None
+        try:
+            self._core.unit.abort()
+        except Exception:
+            # Its stop goes on, and so do those of the others.
+            self._core.log.failure("aborting {unit} failed", unit=self.name)
 
     def _post(self, action: Callable[[], None]) -> None:
         self._core.mailbox.post(action)

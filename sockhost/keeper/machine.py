@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.keeper.test_keeper -*-
+# -*- test-case-name: tests.keeper -*-
 """
 The states of a unit and what leads from one to another, as a table that can be
 read from top to bottom.  L{sockhost.keeper} says what it is for.
@@ -7,11 +7,10 @@ read from top to bottom.  L{sockhost.keeper} says what it is for.
 from __future__ import annotations
 
 from automat import TypeMachineBuilder
-from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from sockhost.interfaces import UnitFailed
-from sockhost.keeper.core import Attempt, Core, Inputs, Recovery
+from sockhost.keeper.core import Attempt, Core, Inputs, Recovery, Wait
 from sockhost.status import Goal, State
 
 
@@ -37,14 +36,13 @@ def _recovery(machine: Inputs, core: Core) -> Recovery:
     return recovery
 
 
-def _wait(machine: Inputs, core: Core, delay: float) -> IDelayedCall:
+def _wait(machine: Inputs, core: Core, delay: float) -> Wait:
     core.succeed()
     reason = core.last_exit.reason if core.last_exit else None
-    call: IDelayedCall = core.clock.callLater(
-        delay, core.mailbox.post, machine._try_now
-    )
+    wait = Wait(machine, core)
+    wait.begin(delay)
     core.enter(State.BACKOFF, reason, core.wall() + delay)
-    return call
+    return wait
 
 
 builder = TypeMachineBuilder(Inputs, Core)
@@ -57,6 +55,7 @@ restarting = builder.state("restarting")
 recovering = builder.state("recovering", _recovery)
 backoff = builder.state("backoff", _wait)
 failed = builder.state("failed")
+stuck = builder.state("stuck")
 done = builder.state("done")
 quarantined = builder.state("quarantined")
 
@@ -82,21 +81,21 @@ def restart_what_is_down(machine: Inputs, core: Core) -> None:
 
 # No wait: whoever asks for it has a reason to think that it works now.
 @backoff.upon(Inputs.start).to(starting)
-def start_instead_of_waiting(machine: Inputs, core: Core, call: IDelayedCall) -> None:
+def start_instead_of_waiting(machine: Inputs, core: Core, wait: Wait) -> None:
     """Try now."""
-    call.cancel()
+    wait.end()
     core.history.forget()
 
 
 @backoff.upon(Inputs.restart).to(starting)
-def restart_instead_of_waiting(machine: Inputs, core: Core, call: IDelayedCall) -> None:
+def restart_instead_of_waiting(machine: Inputs, core: Core, wait: Wait) -> None:
     """Try now."""
-    call.cancel()
+    wait.end()
     core.history.forget()
 
 
 @backoff.upon(Inputs._try_now).to(starting)
-def try_again(machine: Inputs, core: Core, call: IDelayedCall) -> None:
+def try_again(machine: Inputs, core: Core, wait: Wait) -> None:
     """The wait is over."""
     core.restarts += 1
 
@@ -162,10 +161,21 @@ def restart_after_recovery(machine: Inputs, core: Core, recovery: Recovery) -> N
     core.history.forget()
 
 
+@stuck.upon(Inputs.start).to(restarting)
+@stuck.upon(Inputs.restart).to(restarting)
+def end_it_first(machine: Inputs, core: Core) -> None:
+    """Nothing is started over what is left: that has to end before."""
+    core.history.forget()
+    core.want(Goal.UP)
+    core.enter(State.STOPPING)
+    core.end(machine)
+
+
 @quarantined.upon(Inputs.start).loop()
 def cannot_start(machine: Inputs, core: Core) -> None:
     """There is no unit that could be started."""
     core.want(Goal.UP)
+    core.enter(State.QUARANTINED, core.quarantine_reason)
     core.when_up.fail(UnitFailed(f"{core.name}: {core.quarantine_reason}"))
 
 
@@ -187,22 +197,23 @@ def stop_what_is_down(machine: Inputs, core: Core) -> None:
 def leave_quarantined(machine: Inputs, core: Core) -> None:
     """It does not run as it is."""
     core.want(Goal.DOWN)
+    core.enter(State.QUARANTINED, core.quarantine_reason)
     core.when_down.fire()
 
 
 @backoff.upon(Inputs.stop).to(down)
-def stop_waiting(machine: Inputs, core: Core, call: IDelayedCall) -> None:
+def stop_waiting(machine: Inputs, core: Core, wait: Wait) -> None:
     """There will be no next try."""
-    call.cancel()
+    wait.end()
     core.want(Goal.DOWN)
     core.enter(State.DOWN)
     core.when_down.fire()
 
 
 @backoff.upon(Inputs.park).to(down)
-def park(machine: Inputs, core: Core, call: IDelayedCall) -> None:
+def park(machine: Inputs, core: Core, wait: Wait) -> None:
     """The goal stays as it is, and so do those who wait for it."""
-    call.cancel()
+    wait.end()
     core.enter(State.DOWN, core.park_reason)
 
 
@@ -211,6 +222,14 @@ def park(machine: Inputs, core: Core, call: IDelayedCall) -> None:
 def stop(machine: Inputs, core: Core, attempt: Attempt) -> None:
     """Take down what runs, or is about to."""
     attempt.end()
+    core.want(Goal.DOWN)
+    core.enter(State.STOPPING)
+    core.end(machine)
+
+
+@stuck.upon(Inputs.stop).to(stopping)
+def stop_again(machine: Inputs, core: Core) -> None:
+    """What is left may end this time."""
     core.want(Goal.DOWN)
     core.enter(State.STOPPING)
     core.end(machine)
@@ -307,28 +326,44 @@ def be_down(machine: Inputs, core: Core) -> None:
 restarting.upon(Inputs._stopped).to(starting).returns(None)
 
 
-def _remain(core: Core, failure: Failure) -> None:
+def _leave(core: Core, failure: Failure) -> None:
     core.log.failure("{unit} could not be stopped", failure, unit=core.name)
-    reason = f"could not be stopped: {failure.getErrorMessage()}"
+    why = failure.getErrorMessage() or type(failure.value).__name__
+    _stick(core, f"could not be stopped: {why}")
+
+
+def _stick(core: Core, reason: str) -> None:
+    # A successor goes on waiting: its turn comes when nothing of this is left.
+    core.told = reason
     core.enter(State.FAILED, reason)
-    core.when_up.fail(UnitFailed(f"{core.name} {reason}"))
-    core.when_down.fail(UnitFailed(f"{core.name} {reason}"))
+    core.when_up.fail(UnitFailed(f"{core.name}: {reason}"))
+    core.when_down.fail(UnitFailed(f"{core.name}: {reason}"))
 
 
-# The keeper by itself starts nothing over what is left of it; a person can.
-@stopping.upon(Inputs._stop_failed).to(failed)
-@restarting.upon(Inputs._stop_failed).to(failed)
-def remain(machine: Inputs, core: Core, failure: Failure) -> None:
-    """Something of it is left."""
-    _remain(core, failure)
+@stopping.upon(Inputs._remain).to(stuck)
+@restarting.upon(Inputs._remain).to(stuck)
+def leave(machine: Inputs, core: Core, failure: Failure) -> None:
+    """Something of it is left; nothing is started over that."""
+    _leave(core, failure)
 
 
-@recovering.upon(Inputs._stop_failed).to(failed)
-def remain_after_recovery(
+@recovering.upon(Inputs._remain).to(stuck)
+def leave_after_recovery(
     machine: Inputs, core: Core, recovery: Recovery, failure: Failure
 ) -> None:
-    """Something of it is left."""
-    _remain(core, failure)
+    """Something of it is left; nothing is started over that."""
+    _leave(core, failure)
+
+
+@starting.upon(Inputs._remain).to(stuck)
+@up.upon(Inputs._remain).to(stuck)
+def leave_after_loss(
+    machine: Inputs, core: Core, attempt: Attempt, failure: Failure
+) -> None:
+    """It does not run, but something of it is left."""
+    reason = failure.getErrorMessage()
+    core.log.error("{unit}: {reason}", unit=core.name, reason=reason)
+    _stick(core, reason)
 
 
 # -- configuration -------------------------------------------------------------
@@ -343,12 +378,19 @@ def quarantine(machine: Inputs, core: Core) -> None:
 
 @down.upon(Inputs.renew).loop()
 @failed.upon(Inputs.renew).loop()
+@done.upon(Inputs.renew).loop()
 @quarantined.upon(Inputs.renew).to(down)
 def renew(machine: Inputs, core: Core) -> None:
     """The new unit takes the place of one that does not run."""
     core.succeed()
     if core.state is State.QUARANTINED:
         core.enter(State.DOWN)
+
+
+@stopping.upon(Inputs.renew).loop()
+@stuck.upon(Inputs.renew).loop()
+def renew_later(machine: Inputs, core: Core) -> None:
+    """The new unit waits until nothing of the old one is left."""
 
 
 KeeperMachine = builder.build()

@@ -63,7 +63,8 @@ class RestartHistory:
         """
         Decide after a loss.
 
-        @param now: seconds, of any clock that only goes forward.
+        @param now: seconds, of any clock.  One that is set back costs at most
+            the time until then, and the losses before it count on.
         @param up_for: how long it was up, or C{None} if it did not come up.
         """
         success = isinstance(loss, UnitLost) and loss.success
@@ -91,6 +92,10 @@ class RestartHistory:
         return Retry(self._delay())
 
     def _spent(self, now: float) -> bool:
+        set_back = self._restarts[-1] - now if self._restarts else 0.0
+        if set_back > 0:
+            # They would else lie in the future, and count until that is past.
+            self._restarts = deque(at - set_back for at in self._restarts)
         while self._restarts and self._restarts[0] <= now - self.policy.budget_window:
             self._restarts.popleft()
         return 0 < self.policy.budget <= len(self._restarts)

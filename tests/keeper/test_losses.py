@@ -1,0 +1,156 @@
+"""
+Tests for L{sockhost.keeper}: what the unit and time bring.
+"""
+
+from __future__ import annotations
+
+import signal
+
+from twisted.python.failure import Failure
+
+from sockhost.config import RestartPolicy
+from sockhost.interfaces import (
+    ProcessLost,
+    UnitFailed,
+)
+from sockhost.status import Goal, State
+from tests.keeper.case import ENDED, GONE, KeeperCase
+
+
+class LossTests(KeeperCase):
+    """What the unit and time bring."""
+
+    def test_lost(self) -> None:
+        """A unit that is lost is started again at once, and counted."""
+        self.bring("up")
+        self.unit.lose(GONE)
+        self.assert_is(Goal.UP, State.BACKOFF)
+        self.assertEqual(self.keeper.reason, "it is gone")
+        self.clock.advance(0)
+        self.assert_is(Goal.UP, State.STARTING)
+        self.assertEqual(self.keeper.restarts, 1)
+
+    def test_keeps_failing(self) -> None:
+        """Later tries wait, which the status shows."""
+        self.bring("backoff")
+        status = self.keeper.status()
+        self.assertEqual(status.next_try, self.clock.seconds() + 0.1)
+        self.assertEqual(self.unit.calls, [])
+        self.clock.advance(0.1)
+        self.assertEqual(self.unit.calls, ["start"])
+        self.assertIsNone(self.keeper.status().next_try)
+
+    def test_gives_up(self) -> None:
+        """When the budget is spent, those who wait are told why."""
+        waiting = self.keeper.start()
+        for delay in (0, 0.1):
+            self.unit.fail(GONE)
+            self.clock.advance(delay)
+        self.assertNoResult(waiting)
+        self.unit.fail(GONE)
+        reason = "gave up after 2 restarts within 600 s; the last time: it is gone"
+        self.assertEqual(
+            str(self.failureResultOf(waiting, UnitFailed).value), f"kv: {reason}"
+        )
+        self.assert_is(Goal.UP, State.FAILED)
+        self.assertEqual(self.keeper.reason, reason)
+
+    def test_gives_up_when_lost(self) -> None:
+        """A unit that was up can be given up on as well."""
+        self.bring("up")
+        for delay in (0, 0.1):
+            self.unit.lose(GONE)
+            self.clock.advance(delay)
+            self.unit.ready()
+        self.unit.lose(GONE)
+        self.assert_is(Goal.UP, State.FAILED)
+
+    def test_done(self) -> None:
+        """A one-shot that ended as it is meant to satisfies who waits for it."""
+        waiting = self.keeper.start()
+        self.unit.fail(ENDED)
+        self.successResultOf(waiting)
+        self.assert_is(Goal.UP, State.DONE)
+
+    def test_done_when_up(self) -> None:
+        """So does a unit whose policy lets it end."""
+        self.policy = RestartPolicy(restart="on-failure")
+        self.keeper = self.make(self.unit)
+        self.bring("up")
+        self.unit.lose(ENDED)
+        self.assert_is(Goal.UP, State.DONE)
+
+    def test_overdue(self) -> None:
+        """A unit that is not ready in time is stopped, then tried again."""
+        self.bring("starting")
+        self.clock.advance(30)
+        self.assert_is(Goal.UP, State.STOPPING)
+        self.assertEqual(self.unit.calls, ["stop"])
+        self.unit.stopped()
+        self.assert_is(Goal.UP, State.BACKOFF)
+        self.assertEqual(self.keeper.reason, "it was not ready in 30 s")
+
+    def test_overdue_for_the_last_time(self) -> None:
+        """The budget is spent by units that are too late as well."""
+        self.bring("starting")
+        for _ in range(2):
+            self.clock.advance(30)
+            self.unit.stopped()
+            self.clock.advance(1)
+        self.clock.advance(30)
+        self.unit.stopped()
+        self.assert_is(Goal.UP, State.FAILED)
+
+    def test_no_deadline(self) -> None:
+        """C{start_timeout = 0} lets a unit take its time."""
+        self.policy = RestartPolicy(start_timeout=0)
+        self.keeper = self.make(self.unit)
+        self.ignore(self.keeper.start())
+        self.clock.advance(1e6)
+        self.assertEqual(self.keeper.state, State.STARTING)
+
+    def test_lost_while_stopping(self) -> None:
+        """News of a unit that was let go changes nothing."""
+        for state in ("stopping", "restarting"):
+            self.setUp()
+            self.bring(state)
+            self.unit.lose(GONE)
+            self.assertEqual(self.keeper.state, State.STOPPING)
+
+    def test_lost_before_ready(self) -> None:
+        """A unit that breaks the contract by being lost first did not come up."""
+        self.bring("starting")
+        self.unit.lose(GONE)
+        self.assert_is(Goal.UP, State.BACKOFF)
+        self.unit.ready()
+        self.assert_is(Goal.UP, State.BACKOFF)
+
+    def test_news_of_an_earlier_run(self) -> None:
+        """The loss of an earlier run is not taken for that of the present one."""
+        self.bring("up")
+        stale = self.unit._lost
+        assert stale is not None
+        self.ignore(self.keeper.restart())
+        self.unit.stopped()
+        self.unit.ready()
+        stale(Failure(GONE))
+        self.assert_is(Goal.UP, State.UP)
+
+    def test_exit_is_recorded(self) -> None:
+        """The status knows code, signal and that nobody had asked."""
+        self.bring("up")
+        self.unit.lose(ProcessLost("killed", None, signal.SIGKILL))
+        ended = self.keeper.status().last_exit
+        assert ended is not None
+        self.assertEqual(
+            (ended.at, ended.code, ended.signal, ended.asked_by, ended.reason),
+            (self.clock.seconds(), None, "SIGKILL", None, "killed"),
+        )
+
+    def test_strange_signal(self) -> None:
+        """A signal without a name is recorded by its number."""
+        self.bring("up")
+        self.unit.lose(ProcessLost("killed", None, 35))
+        ended = self.keeper.status().last_exit
+        assert ended is not None
+        self.assertEqual(ended.signal, "35")
