@@ -33,6 +33,12 @@ SMALL = 2048
 FEW = 64
 """Unanswered requests that are nothing to speak of."""
 
+PACE = 0.001
+"""
+Seconds that what one read brings should take: from a client that pipelines small
+frames to a handler that takes 20 microseconds, 64 KiB would take 65 ms.
+"""
+
 ROOM = 1024
 """Bytes that an answer is taken to have until larger ones are seen."""
 
@@ -69,6 +75,7 @@ class HubClients:
     @ivar batch: its method for several, or C{None}.
     @ivar max_frame: the greatest length of a frame.
     @ivar largest: the greatest length of an answer.
+    @ivar most: how much is read at once; less than L{READ} where that takes long.
     @ivar least: how much a read must bring to be looked at as one frame; more
         than it can where such a frame might be too large.
     @ivar few: requests that may be unanswered without a look at the limits.
@@ -96,6 +103,7 @@ class HubClients:
         "largest",
         "least",
         "max_frame",
+        "most",
         "quiet",
         "received",
         "room",
@@ -114,6 +122,7 @@ class HubClients:
         self.largest = self.max_frame - HEADER_SIZE
         self.small = min(SMALL, self.largest)
         self.least = HEADER_SIZE if self.max_frame >= READ else READ + 1
+        self.most = READ
         self.room = ROOM
         self.batch = server.received_batch
         self.received: Callable[[Any, bytes], Any] = server.received or _nobody
@@ -176,6 +185,13 @@ class HubClients:
         else:
             self._session(connection).begin()
             connection.sleep()
+
+    def pace(self, took: float) -> None:
+        """What a client had sent, more than one read brings, took so long."""
+        if took > PACE:
+            self.most = max(SMALL, self.most // 2)
+        elif took < PACE / 4:
+            self.most = min(READ, self.most * 2)
 
     def wake_one(self, connection: QuietConnection) -> Session:
         """Make a session that goes on where a connection without one is."""

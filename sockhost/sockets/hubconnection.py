@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from os import read, write
 from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT
+from time import perf_counter
 from typing import Any
 
 from twisted.python.failure import Failure
@@ -67,7 +68,7 @@ class HubConnection(AnsweringConnection):
             return
         clients = self.clients
         try:
-            data = read(self.fd, READ)
+            data = read(self.fd, clients.most)
         except BlockingIOError:
             return
         except OSError as error:
@@ -75,7 +76,10 @@ class HubConnection(AnsweringConnection):
             return
         size = len(data)
         if size < clients.least or _unpack(data)[0] != size:
-            self._got(data)
+            if size == clients.most:
+                self._take_much(data)
+            else:
+                self._got(data)
             return
         # Exactly one frame, as in any ping-pong: cut, answered and written
         # with nothing between.
@@ -126,7 +130,7 @@ class HubConnection(AnsweringConnection):
         return False
 
     def _read_on(self) -> None:
-        rest, most = self.rest, min(READ, self.hub.share)
+        rest, most = self.rest, min(self.clients.most, self.hub.share)
         if (self.session is None and type(rest) is not bytes) or rest == HEADER_NEXT:
             self._read_large()
             return
@@ -135,6 +139,19 @@ class HubConnection(AnsweringConnection):
         data = self._read(most)
         if data is None:
             return
+        if len(data) == most:
+            self._take_much(data)
+        else:
+            self._take(data)
+
+    def _take_much(self, data: bytes) -> None:
+        """There may be more than this."""
+        self.hub.greedy[self.fd] = None
+        begun = perf_counter()
+        self._take(data)
+        self.clients.pace(perf_counter() - begun)
+
+    def _take(self, data: bytes) -> None:
         if self.session is None or not data:
             self._got(data)
         else:

@@ -35,7 +35,7 @@ __all__ = [
     "bind_unix",
 ]
 
-ACCEPT_BURST = 64
+ACCEPT_BURST = 32
 """How many connections are accepted before the reactor's other work goes on."""
 
 PAUSE = 0.5
