@@ -79,18 +79,26 @@ class Carrier(Protocol):
         """The descriptor of the connection, or -1 if there is none."""
 
 
+class Cancellable(Protocol):
+    """A request that is not answered, or several."""
+
+    def cancel(self) -> None:
+        """Nobody waits for an answer any more."""
+
+
 class Quiet(Protocol):
     """
     A connection that does without a session as long as nothing happens to it
     but frames and answers.  Its attributes are those of a session.
 
-    @ivar work: the Deferreds of the requests that are not answered, or C{None}.
+    @ivar work: the requests that are not answered, to be cancelled, or C{None}.
     """
 
     frames_in: int
     frames_out: int
     bytes_in: int
     bytes_out: int
+    in_flight: int
     in_flight_bytes: int
     held: int
 
@@ -98,10 +106,7 @@ class Quiet(Protocol):
     def client(self) -> IClient: ...
 
     @property
-    def work(self) -> Set[Deferred[Any]] | None: ...
-
-    @property
-    def in_flight(self) -> int: ...
+    def work(self) -> Set[Cancellable] | None: ...
 
     @property
     def reading(self) -> bool: ...

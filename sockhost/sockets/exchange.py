@@ -23,7 +23,7 @@ from twisted.python.failure import Failure
 
 from sockhost.interfaces import Disconnected, FrameError, IClient, ICodec
 from sockhost.sockets.answers import check_batch, settle
-from sockhost.sockets.around import Carrier, Phase, Surroundings
+from sockhost.sockets.around import Cancellable, Carrier, Phase, Surroundings
 from sockhost.sockets.credentials import PeerCredentials
 
 _OVER = (Phase.CLOSING, Phase.GONE)
@@ -57,7 +57,7 @@ class Exchange(ABC):
     in_flight_bytes: int = field(default=0, init=False)
     finished: bool = field(default=False, init=False)
     # There are very many sessions that need neither of these now.
-    _work: set[Deferred[Any]] | None = field(default=None, init=False)
+    _work: set[Cancellable] | None = field(default=None, init=False)
     _backlog: deque[bytes] | None = field(default=None, init=False)
     _backlog_bytes: int = field(default=0, init=False)
     _delivering: bool = field(default=False, init=False)
@@ -254,16 +254,15 @@ class Exchange(ABC):
     def answered(
         self,
         result: object,
-        answer: Deferred[Any],
+        answer: Cancellable | None,
         frames: int,
         size: int,
         reply: Callable[[Any], None],
     ) -> None:
         """A Deferred that the handler had returned has fired."""
-        assert self._work is not None
-        self._work.discard(answer)
-        if not self._work:
-            self._work = None
+        if self._work is not None and answer is not None:
+            self._work.discard(answer)
+            self._work = self._work or None
         self.in_flight -= frames
         self.in_flight_bytes -= size
         if self.phase in _OVER:

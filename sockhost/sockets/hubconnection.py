@@ -249,7 +249,7 @@ class HubConnection(AnsweringConnection):
         offset, end = 0, len(data)
         no_run_before = 0 if clients.runs else end
         while end - offset >= HEADER_SIZE and self.session is None:
-            if self.queued > high or (self.work is not None and self.is_full()):
+            if self.queued > high or (self.in_flight and self.is_full()):
                 break
             (length,) = _unpack(data, offset)
             stop = offset + length
@@ -292,7 +292,7 @@ class HubConnection(AnsweringConnection):
         """Say how many frames may be given to the handler without a look."""
         clients = self.clients
         limits = clients.server.limits
-        if self.work is not None or limits.max_in_flight < 64:
+        if self.in_flight or limits.max_in_flight < 64:
             most = min(most, limits.max_in_flight - self.in_flight)
         free = limits.max_in_flight_bytes - self.in_flight_bytes
         if free < 64 * LARGEST_IN_RUN:

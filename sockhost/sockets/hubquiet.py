@@ -26,6 +26,7 @@ from sockhost.sockets.around import Phase
 from sockhost.sockets.credentials import PeerCredentials
 from sockhost.sockets.hubclients import HubClients
 from sockhost.sockets.hubcut import Partial
+from sockhost.sockets.hubwaiting import Waiting
 from sockhost.sockets.hubwriter import ABORTED, GONE, OPEN, RawWriter
 from sockhost.sockets.peer import Client
 from sockhost.sockets.session import Session
@@ -46,6 +47,10 @@ class QuietConnection(RawWriter):
     @ivar peer: who it is.
     @ivar session: takes care of it now, or C{None}.
     @ivar rest: the beginning of a frame, or C{None}.
+    @ivar work: its requests that are not answered, or C{None}.
+    @ivar in_flight: how many these are, as long as there is no session.
+    @ivar in_flight_bytes: what these have, together.
+    @ivar late: answers that came later in this turn, without their headers.
     @ivar held: bytes that the server was told that it makes the process hold.
     @ivar frames_in: frames that were given to the handler, as long as there
         was no session; so are the other counters.
@@ -58,6 +63,7 @@ class QuietConnection(RawWriter):
         "frames_in",
         "frames_out",
         "held",
+        "in_flight",
         "in_flight_bytes",
         "late",
         "peer",
@@ -80,10 +86,8 @@ class QuietConnection(RawWriter):
         self.peer = peer
         self.session: Session | None = None
         self.rest: bytes | Partial | None = None
-        # Requests that are not answered.
-        self.work: set[Deferred[Any]] | None = None
-        self.in_flight_bytes = 0
-        # Answers that came later in this turn, without their headers.
+        self.work: set[Waiting] | None = None
+        self.in_flight = self.in_flight_bytes = 0
         self.late: list[bytes] | None = None
         self.frames_in = self.frames_out = self.bytes_in = self.held = 0
         # It has what a client asks of its session.
@@ -105,7 +109,7 @@ class QuietConnection(RawWriter):
     def balance(self) -> None:
         if self.state != OPEN or self.session is not None:
             return
-        server, owed = self.clients.server, self.queued or self.work is not None
+        server, owed = self.clients.server, self.queued or self.in_flight
         full = owed and (self.is_full() or server.tight)
         if full == self.reading:
             self.wait_for(self.events ^ EPOLLIN)
@@ -144,11 +148,6 @@ class QuietConnection(RawWriter):
         """What its frames are made with, while there is no session to ask."""
         return self.clients.codec
 
-    @property
-    def in_flight(self) -> int:
-        """Requests that are not answered, while there is no session to ask."""
-        return 0 if self.work is None else len(self.work)
-
     def emit(self) -> None:
         """Frame all answers that there are, and stop what makes more."""
         raise NotImplementedError
@@ -164,8 +163,8 @@ class QuietConnection(RawWriter):
             if self.session is not None:
                 return self.session
             session = self.clients.wake_one(self)
-            self.rest = None
-            self.in_flight_bytes = 0
+            self.rest = self.work = None
+            self.in_flight = self.in_flight_bytes = 0
         return session
 
     def sleep(self) -> None:
