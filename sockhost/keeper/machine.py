@@ -377,8 +377,6 @@ def quarantine(machine: Inputs, core: Core) -> None:
 
 
 @down.upon(Inputs.renew).loop()
-@failed.upon(Inputs.renew).loop()
-@done.upon(Inputs.renew).loop()
 @quarantined.upon(Inputs.renew).to(down)
 def renew(machine: Inputs, core: Core) -> None:
     """The new unit takes the place of one that does not run."""

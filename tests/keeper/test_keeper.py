@@ -267,6 +267,42 @@ class StopTests(KeeperCase):
             (ended.code, ended.signal, ended.asked_by), (None, "SIGTERM", "uid 7")
         )
 
+    def test_start_never_fires(self) -> None:
+        """A unit whose start says nothing any more is down when its stop says so."""
+
+        @implementer(IUnit)
+        class Silent(MemoryUnit):
+            def stop(self) -> Deferred[UnitLost | None]:
+                self._starting = None
+                return super().stop()
+
+        self.unit = Silent()
+        self.keeper = self.make(self.unit)
+        self.ignore(self.keeper.start())
+        waiting = self.keeper.stop()
+        self.assert_is(Goal.DOWN, State.STOPPING)
+        self.unit.stopped()
+        self.successResultOf(waiting)
+
+    def test_asked_first(self) -> None:
+        """The end is owed to who asked for it first."""
+        self.bring("up")
+        self.ignore(self.keeper.stop("uid 7"))
+        self.ignore(self.keeper.stop("the host"))
+        self.unit.stopped()
+        ended = self.keeper.status().last_exit
+        assert ended is not None
+        self.assertEqual(ended.asked_by, "uid 7")
+
+    def test_cancelled(self) -> None:
+        """Cancelling detaches the caller: the unit stops all the same."""
+        self.bring("up")
+        for waiting in (self.keeper.restart(), self.keeper.stop()):
+            waiting.cancel()
+            self.failureResultOf(waiting)
+        self.unit.stopped()
+        self.assert_is(Goal.DOWN, State.DOWN)
+
 
 class RestartTests(KeeperCase):
     """C{restart} in every state."""

@@ -9,10 +9,7 @@ import signal
 from twisted.python.failure import Failure
 
 from sockhost.config import RestartPolicy
-from sockhost.interfaces import (
-    ProcessLost,
-    UnitFailed,
-)
+from sockhost.interfaces import ProcessLost, UnitFailed, UnitLost
 from sockhost.status import Goal, State
 from tests.keeper.case import ENDED, GONE, KeeperCase
 
@@ -154,3 +151,65 @@ class LossTests(KeeperCase):
         ended = self.keeper.status().last_exit
         assert ended is not None
         self.assertEqual(ended.signal, "35")
+
+    def test_healthy(self) -> None:
+        """A unit that was up for long enough is started again at once."""
+        self.policy = RestartPolicy(jitter=0.0)
+        self.keeper = self.make(self.unit)
+        self.bring("backoff")
+        self.clock.advance(0.1)
+        self.unit.ready()
+        self.clock.advance(60)
+        self.unit.lose(GONE)
+        self.assertEqual(self.keeper.status().next_try, self.clock.seconds())
+
+    def test_not_healthy(self) -> None:
+        """The wait of one that was up for less grows."""
+        self.bring("up")
+        self.unit.lose(GONE)
+        self.clock.advance(0)
+        self.unit.ready()
+        self.clock.advance(59)
+        self.unit.lose(GONE)
+        self.assertEqual(self.keeper.status().next_try, self.clock.seconds() + 0.1)
+
+    def test_budget_window(self) -> None:
+        """Restarts that were long ago are not counted."""
+        self.bring("backoff")
+        self.clock.advance(0.1)
+        self.unit.ready()
+        self.clock.advance(600)
+        self.unit.lose(GONE)
+        self.assert_is(Goal.UP, State.BACKOFF)
+
+    def test_a_stop_while_recovering_is_recorded(self) -> None:
+        """The record of the end says who wanted it, if somebody did meanwhile."""
+        self.bring("recovering")
+        self.ignore(self.keeper.stop("uid 7"))
+        self.unit.stopped(UnitLost("ended by SIGTERM"))
+        ended = self.keeper.status().last_exit
+        assert ended is not None
+        self.assertEqual((ended.asked_by, ended.reason), ("uid 7", "ended by SIGTERM"))
+
+    def test_ready_just_in_time(self) -> None:
+        """What came up before its time was over did so, whoever was busy."""
+
+        def both() -> None:
+            self.unit.ready()
+            self.clock.advance(30)
+
+        self.bring("starting")
+        self.keeper._core.mailbox.post(both)
+        self.assert_is(Goal.UP, State.UP)
+
+    def test_stopped_just_in_time(self) -> None:
+        """There is no next try after a stop, whoever was busy."""
+
+        def both() -> None:
+            self.ignore(self.keeper.stop())
+            self.clock.advance(0.1)
+
+        self.bring("backoff")
+        self.keeper._core.mailbox.post(both)
+        self.assert_is(Goal.DOWN, State.DOWN)
+        self.assertEqual(self.unit.calls, [])

@@ -125,3 +125,28 @@ class PolicyTests(SynchronousTestCase):
         self.assertEqual(
             judged.judge(0, GONE, 1.0), GiveUp("it is gone; restart = never")
         )
+
+
+class ClockTests(SynchronousTestCase):
+    """A clock that somebody sets."""
+
+    def test_set_back(self) -> None:
+        """Losses before the clock was set back are forgotten in their time."""
+        judged = history(budget=2, budget_window=100.0)
+        for now in (5000, 5010):
+            self.assertIsInstance(judged.judge(now, GONE, None), Retry)
+        self.assertIsInstance(judged.judge(20, GONE, None), GiveUp)
+        self.assertIsInstance(judged.judge(115, GONE, None), Retry)
+        self.assertIsInstance(judged.judge(119, GONE, None), GiveUp)
+
+    def test_set_back_while_up(self) -> None:
+        """A time up that seems to be less than none is no healthy one."""
+        judged = history()
+        judged.judge(5000, GONE, 1.0)
+        self.assertEqual(judged.judge(20, GONE, -4980.0), Retry(0.1))
+
+    def test_set_forward(self) -> None:
+        """No loss counts longer than it would have."""
+        judged = history(budget=1, budget_window=100.0)
+        judged.judge(0, GONE, None)
+        self.assertIsInstance(judged.judge(9000, GONE, None), Retry)

@@ -91,6 +91,36 @@ class ChangeTests(KeeperCase):
         self.unit.stopped()
         self.assert_is(Goal.DOWN, State.DOWN)
 
+    def test_abort_from_within(self) -> None:
+        """A watcher may cut short a stop of which it is just told."""
+
+        def watch(keeper: Keeper) -> None:
+            if keeper.state is State.STOPPING:
+                keeper.abort()
+
+        self.keeper = Keeper("kv", self.unit, self.policy, self.clock, watch)
+        self.bring("up")
+        self.ignore(self.keeper.stop())
+        self.assertEqual(self.unit.calls, ["stop", "abort"])
+
+    def test_broken_watcher(self) -> None:
+        """A watcher that raises is logged, and changes nothing."""
+
+        def watch(keeper: Keeper) -> None:
+            raise ZeroDivisionError(keeper.state)
+
+        self.keeper = Keeper("kv", self.unit, self.policy, self.clock, watch)
+        waiting = self.keeper.start()
+        self.unit.fail(GONE)
+        self.clock.advance(0)
+        self.unit.ready()
+        self.successResultOf(waiting)
+        stopping = self.keeper.stop()
+        self.unit.stopped()
+        self.successResultOf(stopping)
+        self.assert_is(Goal.DOWN, State.DOWN)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 6)
+
     def test_hold(self) -> None:
         """A unit that waits for another has its goal and its reason."""
         self.keeper.hold("waits for valkey")
@@ -139,6 +169,15 @@ class ChangeTests(KeeperCase):
         self.successResultOf(self.keeper.stop())
         self.failureResultOf(waiting, GoalChanged)
         self.assert_is(Goal.DOWN, State.DOWN)
+
+    def test_resume_what_was_stopped(self) -> None:
+        """What was told to stay down while it was parked is not resumed."""
+        self.bring("backoff")
+        self.keeper.park("waits for valkey")
+        self.successResultOf(self.keeper.stop())
+        self.keeper.resume()
+        self.assert_is(Goal.DOWN, State.DOWN)
+        self.assertEqual(self.unit.calls, [])
 
     def test_park_what_runs(self) -> None:
         """Only a next try can be put off, and only what is down resumed."""
