@@ -159,7 +159,7 @@ class LossTests(KeeperCase):
         self.bring("backoff")
         self.clock.advance(0.1)
         self.unit.ready()
-        self.clock.advance(60)
+        self.clock.advance(61)
         self.unit.lose(GONE)
         self.assertEqual(self.keeper.status().next_try, self.clock.seconds())
 
