@@ -17,6 +17,7 @@ Framed Unix sockets: a handler on one side, clients on the other.
       Twisted.
     - L{listener<sockhost.sockets.listener>}: accepts connections for any
       protocol factory.
+    - L{past<sockhost.sockets.past>}: what is left of clients that are gone;
     - L{outbox<sockhost.sockets.outbox>}: what is queued towards one client, and
       who waits for it.
     - L{answers<sockhost.sockets.answers>}: what a handler's method returned.

@@ -222,6 +222,8 @@ class HubClients:
             self.server.session_holds(-connection.held)
             connection.held = 0
         connection.client.forget()
+        # It knows the connection, and nobody is to look for garbage.
+        del connection.client
         self.server.quiet_gone(connection, connection.peer.uid)
 
     def _session(self, connection: QuietConnection) -> Session:

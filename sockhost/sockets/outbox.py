@@ -163,6 +163,7 @@ class Outbox:
     def lose(self, reason: Disconnected) -> None:
         """The connection is gone: nobody waits any longer."""
         self._lost = True
+        self._progress = None
         self._chunks.clear()
         self._rest = None
         self.queued = self._given = 0

@@ -21,6 +21,7 @@ from sockhost.sockets.answers import settle
 from sockhost.sockets.around import Phase, Quiet
 from sockhost.sockets.door import BY_HANDLER
 from sockhost.sockets.exchange import Exchange
+from sockhost.sockets.past import NOWHERE, Past
 from sockhost.sockets.peer import Client
 
 __all__ = ["LINGER", "Phase", "Session"]
@@ -134,6 +135,7 @@ class Session(Exchange):
         if self._connecting is not None:
             self._connecting.cancel()
         self.carrier.lose(self._reason)
+        self.carrier = NOWHERE
         self._stop_accounting()
         self._part()
 
@@ -185,10 +187,14 @@ class Session(Exchange):
         welcomed, self._welcomed = self._welcomed, False
         farewell = self._say_farewell() if welcomed else None
         if farewell is None:
-            self.client.forget()
+            self._forget()
         else:
-            farewell.addCallback(lambda _: self.client.forget())
+            farewell.addCallback(lambda _: self._forget())
         self.server.session_gone(self, farewell)
+
+    def _forget(self) -> None:
+        self.client.forget()
+        self.client.belong_to(Past.of(self))
 
     def _say_farewell(self) -> Deferred[None] | None:
         disconnected = getattr(self.server.handler, "disconnected", None)
