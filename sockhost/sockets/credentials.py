@@ -28,6 +28,13 @@ class HasSocketOptions(Protocol):
         """Read a socket option."""
 
 
+class Accepted(HasSocketOptions, Protocol):
+    """A socket, as far as it matters who it is and which."""
+
+    def fileno(self) -> int:
+        """Its descriptor."""
+
+
 @frozen
 class PeerCredentials:
     """

@@ -13,6 +13,7 @@ from sockhost.sockets.access import EVERYBODY, Access
 from sockhost.sockets.credentials import HasSocketOptions, peer_credentials
 from sockhost.sockets.limits import Limits
 
+DESCRIPTORS = "descriptors"
 DRAINING = "draining"
 TOO_MANY = "max_clients"
 TOO_MANY_OF_USER = "max_clients_per_uid"

@@ -74,8 +74,9 @@ class HubListener(UnixListener):
         """
         self._hub = hub_of(reactor)
         inside: Any = _InHub(self._hub, reactor)
-        super().__init__(inside, bound, server, on_lost, server.admit)
+        super().__init__(inside, bound, server, on_lost, server.admit_socket)
         self._server = server
+        self._first_kept = server.kept.first
         self._clients = self._new_clients()
         # How many are accepted at once.  One too many costs an exception, a
         # microsecond, so it follows how many there were the last time.
@@ -119,7 +120,7 @@ class HubListener(UnixListener):
         # everything already, and asks the kernel for no more than is wanted.
         accepted = RawSocket(AF_UNIX, SOCK_STREAM, 0, fd)
         try:
-            if free or self._may_come_in(accepted):
+            if (free and fd < self._first_kept) or self._may_come_in(accepted):
                 self._let_in(accepted, fd)
             else:
                 accepted.close()
@@ -134,7 +135,7 @@ class HubListener(UnixListener):
         if server.draining:
             server.totals.refuse(DRAINING)
             return False
-        # All that is wanted of it is its options.
+        # All that is wanted of it is its options and its number.
         asked: Any = accepted
         return self._admitted(asked)
 

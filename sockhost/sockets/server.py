@@ -23,11 +23,13 @@ from sockhost.interfaces import IClient, ICodec
 from sockhost.sockets.around import Carrier, Quiet, QuietOnes
 from sockhost.sockets.beside import Beside
 from sockhost.sockets.credentials import (
+    Accepted,
     HasSocketOptions,
     PeerCredentials,
     peer_credentials,
 )
-from sockhost.sockets.door import DRAINING, TOO_MANY, Door
+from sockhost.sockets.descriptors import Kept, copy_number
+from sockhost.sockets.door import DESCRIPTORS, DRAINING, TOO_MANY, Door
 from sockhost.sockets.frameprotocol import FinishingFrameProtocol, FrameProtocol
 from sockhost.sockets.framing import Length32Codec
 from sockhost.sockets.holdings import Holdings
@@ -74,6 +76,7 @@ class FrameServer:
     @ivar totals: what has happened, without what is counted by the sessions
         of those who are connected now.
     @ivar door: who may come in.
+    @ivar kept: the descriptors that no client may have.
     @ivar max_fds: how many untaken descriptors of a client are held; C{None} if
         nothing comes beside the bytes.  For clients that connect later.
     @ivar trace: where all frames of clients that connect later are noted.
@@ -102,6 +105,7 @@ class FrameServer:
         self._limits = limits or Limits()
         self.totals = Counters()
         self.door = Door()
+        self.kept = Kept(name, reactor)
         self.max_fds: int | None = None
         self.trace: Trace | None = None
         self.transport: Transport = "protocol"
@@ -130,6 +134,23 @@ class FrameServer:
         if self.limits.half_close == "finish":
             return FinishingFrameProtocol(self)
         return FrameProtocol(self)
+
+    def admit_socket(self, accepted: Accepted) -> bool:
+        """
+        Decide as L{admit} does, and keep descriptors back for the process.
+        """
+        return self._admit(accepted, accepted.fileno())
+
+    def admit_copied(self, accepted: Accepted) -> bool:
+        """The same, of a client whose socket a reactor makes a copy of."""
+        return self._admit(accepted, copy_number(accepted.fileno()))
+
+    def _admit(self, accepted: Accepted, number: int) -> bool:
+        if number >= self.kept.first:
+            self.totals.refuse(DESCRIPTORS)
+            self.kept.refused()
+            return False
+        return self.admit(accepted)
 
     def admit(self, connection: HasSocketOptions) -> bool:
         """

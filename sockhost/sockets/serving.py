@@ -63,7 +63,7 @@ def make_listener(
     if server.transport == "hub" and server.max_fds is None:
         return HubListener(reactor, bound, server, on_lost)
     adopt = None if server.max_fds is None else PassingTransport.adopt
-    return UnixListener(reactor, bound, server, on_lost, server.admit, adopt)
+    return UnixListener(reactor, bound, server, on_lost, server.admit_copied, adopt)
 
 
 class SocketServing:
