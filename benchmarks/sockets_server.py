@@ -16,6 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from benchmarks.hosts import ROOT
+from sockhost.processes.collector import settle_in
 
 HEADER = struct.Struct("=I")
 
@@ -163,9 +164,9 @@ def main(argv: list[str]) -> int:
     name, path, *how = argv
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    # As any server may that has loaded what it needs.
+    # As our host does, and as any server may that has loaded what it needs.
     gc.collect()
-    gc.freeze()
+    settle_in()
     servers(path, "Later" if how else "Echo")[name]()
     return 0
 

@@ -5,7 +5,6 @@ The ways in: C{twistd sockhost} and C{sockhost run}.
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -29,6 +28,7 @@ from sockhost.host.rehearsal import path_problems, rehearse
 from sockhost.host.signals import Signals
 from sockhost.interfaces import ConfigError, HostLocked, SockhostError
 from sockhost.plugins import kinds
+from sockhost.processes.collector import settle_in
 
 
 @frozen(kw_only=True)
@@ -236,9 +236,7 @@ class HostService(Service):
 
     def _live(self) -> None:
         assert self._host is not None
-        # What is loaded stays.  Each time that the collector looked through it,
-        # nobody would be served for 30 ms.
-        gc.freeze()
+        settle_in()
         self._host.run().addCallback(self._end)
 
     def _end(self, status: ExitStatus) -> None:

@@ -8,6 +8,7 @@ Processes: how every child of sockhost is made, watched, heard and buried.
     - L{sockhost.processes.system}: the calls to the kernel, replaceable in tests;
     - L{sockhost.processes.procfs}: what /proc says of a process and its group;
     - L{sockhost.processes.privileges}: running as another user;
+    - L{sockhost.processes.collector}: how often Python looks for garbage;
     - L{sockhost.processes.output}: rotated log files, their tail and following them;
     - L{sockhost.processes.orphans}: burying grandchildren that the host inherits;
     - L{sockhost.processes.leftovers}: ending what a host that was killed left behind.

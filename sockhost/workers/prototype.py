@@ -26,6 +26,7 @@ from setproctitle import setproctitle
 from twisted.logger import globalLogBeginner, textFileLogObserver
 
 from sockhost.interfaces import SockhostError
+from sockhost.processes.collector import settle_in
 from sockhost.sockets.handler import load_handler
 from sockhost.workers.forking import check_reactor, check_threads, watch_threads
 from sockhost.workers.linux import die_with_parent
@@ -137,9 +138,7 @@ def prepare(spec: WorkerSpec) -> Run:
     check_reactor(reactor)
     check_threads(starters)
     gc.collect()
-    # What is there now stays for ever: a collection in a worker must not
-    # write to its pages, which would copy them.
-    gc.freeze()
+    settle_in()
     return lambda index, port: run_worker(reactor, spec, index, port)
 
 
