@@ -21,6 +21,7 @@ _BLOCK = 65536
 MAX_BYTES = 10 * 1024 * 1024
 BACKUPS = 5
 _MOST_BACKUPS = 1000
+MAX_TAIL = 4 * 1024 * 1024
 
 
 def backup_path(path: str, index: int) -> str:
@@ -180,36 +181,42 @@ class OutputLog:
             )
 
 
-def tail(path: str, lines: int) -> bytes:
+def tail(path: str, lines: int, most: int = MAX_TAIL) -> bytes:
     """
     Read the newest lines of a log, reaching back into the older files of it.
 
-    @return: whole lines, the last one possibly without its end; empty if there
-        is no log.
+    @param most: how many bytes are read at most, as that blocks.
+    @return: whole lines, the last one possibly without its end, but the end of
+        a line that is longer than C{most}; empty if there is no log.
     """
     if lines <= 0:
         return b""
     newest = b""
     index = 0
-    while newest.count(b"\n", 0, len(newest) - 1) < lines:
-        older = _tail_of_file(backup_path(path, index), lines)
+    while len(newest) < most and newest.count(b"\n", 0, len(newest) - 1) < lines:
+        room = most - len(newest)
+        older = _tail_of_file(backup_path(path, index), lines, room)
         if older is None:
             break
         newest = older + newest
         index += 1
+    if len(newest) >= most:
+        # The line that begins it may have begun before.
+        newest = newest.partition(b"\n")[2] or newest
     # Not splitlines: it takes what a progress bar writes for lines.
     pieces = lines + newest.endswith(b"\n")
     return b"\n".join(newest.rsplit(b"\n", pieces)[-pieces:])
 
 
-def _tail_of_file(path: str, lines: int) -> bytes | None:
+def _tail_of_file(path: str, lines: int, room: int) -> bytes | None:
     try:
         with open(path, "rb") as file:
             position = file.seek(0, os.SEEK_END)
             blocks: list[bytes] = []
             count = 0
-            while position and count <= lines:
-                start = max(0, position - _BLOCK)
+            while position and room and count <= lines:
+                start = max(0, position - min(_BLOCK, room))
+                room -= position - start
                 file.seek(start)
                 blocks.append(file.read(position - start))
                 count += blocks[-1].count(b"\n")

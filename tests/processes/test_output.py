@@ -175,6 +175,19 @@ class TailTests(SynchronousTestCase):
             Path(backup_path(self.path, index)).write_bytes(data)
         self.assertEqual(tail(self.path, 4), b"2\n3\n4\n5\n")
 
+    def test_most(self) -> None:
+        """No more bytes are read than may be, and a line is not begun amid."""
+        for index, data in enumerate((b"56\n78\n", b"12\n34\n")):
+            Path(backup_path(self.path, index)).write_bytes(data)
+        for most, found in (
+            (12, b"34\n56\n78\n"),
+            (8, b"56\n78\n"),
+            (4, b"78\n"),
+            (2, b"8\n"),
+            (13, b"12\n34\n56\n78\n"),
+        ):
+            self.assertEqual(tail(self.path, 9, most), found, most)
+
     def test_large(self) -> None:
         """Lines are found that begin far from the end."""
         data = b"x" * 100_000 + b"\n"
