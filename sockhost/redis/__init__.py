@@ -53,7 +53,8 @@ The modules, each using only those above it::
     unit        the C{redis} kind: what connects the client
     cluster     the client of a cluster (C{cluster_keys}, C{cluster_map},
                 C{cluster_nodes}, C{cluster_routing}, C{cluster_batches},
-                C{cluster_unit})
+                C{cluster_shards}, C{cluster_pubsub}, C{cluster_cache},
+                C{cluster_listening}, C{cluster_unit})
     standalone  L{connect}: the client without a host
     adopting    the same on a socket that is connected already
 """

@@ -26,20 +26,22 @@ from copy import deepcopy
 from typing import Any, Protocol
 
 from attrs import define, field, frozen
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from sockhost.interfaces import RedisConnectionError, RedisReplyError
 from sockhost.redis.cacheable import keys_of
 from sockhost.redis.connection import RedisConnection
+from sockhost.redis.decoding import decode_reply
 from sockhost.redis.push import PushRouter
-from sockhost.redis.resp import Argument, Push
+from sockhost.redis.resp import Argument, Push, encode_command
 
 Request = tuple[bytes, ...]
 
 INVALIDATE = b"invalidate"
 _WIPES = frozenset({b"FLUSHALL", b"FLUSHDB", b"SWAPDB"})
+_KEEP_NEXT = encode_command(("CLIENT", "CACHING", "YES"))
 _SIMPLE = (bytes, str, int, float, type(None))
 
 
@@ -90,6 +92,13 @@ class Owner(Protocol):
     def execute(self, *args: Argument) -> Deferred[Any]:
         """Send a command."""
 
+    def send_many(self, count: int, data: bytes) -> Deferred[list[Any]]:
+        """Send encoded commands in one piece."""
+
+
+def _undecoded() -> str | None:
+    return None
+
 
 def _as_bytes(value: Argument | bytearray | memoryview) -> bytes:
     if isinstance(value, bytes):
@@ -118,6 +127,9 @@ class Cache:
     the server gets to it.
 
     @ivar tracking: whether the server tells of changes now.
+    @ivar _opt_in: whether the server is told of each read that it is to
+        remember.
+    @ivar _encoding: says how replies are decoded.
     """
 
     _owner: Owner
@@ -125,6 +137,8 @@ class Cache:
     _max_entries: int
     _broadcast: bool = False
     _prefixes: tuple[bytes, ...] = ()
+    _opt_in: bool = False
+    _encoding: Callable[[], str | None] = _undecoded
     tracking: bool = False
     _closed: bool = False
     _connection: RedisConnection | None = None
@@ -145,6 +159,20 @@ class Cache:
         connection = self._owner.connection
         if connection is not None and connection.open:
             self._attached(connection)
+
+    @staticmethod
+    def check_options(
+        broadcast: bool, prefixes: Sequence[bytes | str], opt_in: bool
+    ) -> None:
+        """
+        Look at options.
+
+        @raise ValueError: they do not go together.
+        """
+        if prefixes and not broadcast:
+            raise ValueError("prefixes are for a cache that is told by broadcast")
+        if opt_in and broadcast:
+            raise ValueError("with broadcast there is nothing to opt in to")
 
     # -- commands -----------------------------------------------------------
 
@@ -183,7 +211,34 @@ class Cache:
         read = _Read(keys)
         for key in keys:
             self._reads.setdefault(key, set()).add(read)
-        return self._owner.execute(*args).addBoth(self._came, request, read)
+        return self._send(args, read).addBoth(self._came, request, read)
+
+    def _send(self, args: tuple[Argument, ...], read: _Read) -> Deferred[Any]:
+        if not (self._opt_in and self.tracking):
+            return self._owner.execute(*args)
+        try:
+            data = _KEEP_NEXT + encode_command(args)
+        except (TypeError, ValueError):
+            return fail()
+        return self._owner.send_many(2, data).addCallback(self._opted, read)
+
+    def _opted(self, replies: list[Any], read: _Read) -> Any:
+        permitted, reply = replies
+        # What the server does not remember it does not tell of.
+        read.stale = read.stale or isinstance(permitted, RedisReplyError)
+        if isinstance(reply, RedisReplyError):
+            raise reply
+        encoding = self._encoding()
+        return reply if encoding is None else decode_reply(reply, encoding)
+
+    def forget(self, *args: Argument) -> None:
+        """Forget what was read of all that a command names."""
+        try:
+            request = tuple(map(_as_bytes, args))
+        except ValueError:
+            return
+        if request:
+            self._written(request)
 
     def _came(self, reply: Any, request: Request, read: _Read) -> Any:
         for key in read.keys:
@@ -255,7 +310,7 @@ class Cache:
         self.clear()
         connection.when_disconnected().addCallback(self._lost, connection)
         if connection.protocol >= 3:
-            words = ["BCAST"] if self._broadcast else []
+            words = ["BCAST"] * self._broadcast + ["OPTIN"] * self._opt_in
             prefixes = [
                 each for prefix in self._prefixes for each in (b"PREFIX", prefix)
             ]

@@ -18,14 +18,13 @@ from sockhost.interfaces import IRedis, RedisConnectionError, RedisReplyError
 from sockhost.redis.client import RedisClient
 from sockhost.redis.cluster_batches import ClusterPipeline, ClusterTransaction
 from sockhost.redis.cluster_keys import Arguments, name_of, slot_of
+from sockhost.redis.cluster_listening import ClusterListening
 from sockhost.redis.cluster_nodes import Nodes
 from sockhost.redis.cluster_routing import Router
 from sockhost.redis.commands.base import Key
 from sockhost.redis.connection import RedisConnection
 from sockhost.redis.decoding import decode_reply
 from sockhost.redis.names import Place, place_of
-from sockhost.redis.pubsub import PubSub
-from sockhost.redis.push import PushRouter
 from sockhost.redis.resp import Argument, encode_command
 from sockhost.redis.scan import Scan
 from sockhost.redis.subscription import gather
@@ -67,7 +66,7 @@ _EVERYWHERE: dict[str, Callable[[Sequence[Any]], Any]] = {
 
 
 @implementer(IRedis)
-class ClusterClient(WorkingClient):
+class ClusterClient(ClusterListening, WorkingClient):
     """
     A client of a cluster.  Each command goes to the node that has the slot of
     its keys, and follows the slot when that moves.  C{MGET}, C{DEL}, C{UNLINK},
@@ -80,8 +79,6 @@ class ClusterClient(WorkingClient):
     that is the same.
 
     @ivar router: knows the nodes.
-    @ivar attached: nothing is attached to the whole of a cluster.
-    @ivar connection: C{None}: there is none that all commands share.
     """
 
     def __init__(
@@ -98,9 +95,12 @@ class ClusterClient(WorkingClient):
         self.on_close: Callable[[float], Deferred[None]] | None = None
         self._ready: list[Deferred[None]] = []
         self._lenders: dict[RedisConnection, RedisClient] = {}
-        self._pubsub: PubSub | None = None
-        self.attached: list[Callable[[RedisConnection], object]] = []
-        self.connection: RedisConnection | None = None
+        self._begin_to_listen()
+
+    def configure(self, wait: float, decode: str | None) -> None:
+        """Change what holds for the commands that come from now on."""
+        self.router.wait = wait
+        self._decode = decode
 
     @property
     def connected(self) -> bool:
@@ -110,7 +110,7 @@ class ClusterClient(WorkingClient):
     def node(self, key: Argument) -> RedisClient:
         """
         The client of the node that has a key now: for what is about one node,
-        such as C{monitor()}, or the sharded channels of C{pubsub}.
+        such as C{INFO} or C{CONFIG}.
 
         @raise RedisConnectionError: no node is known to have it.
         """
@@ -119,18 +119,6 @@ class ClusterClient(WorkingClient):
     def primaries(self) -> list[RedisClient]:
         """The clients of all nodes that have slots."""
         return [each.client for each in self._nodes.primaries()]
-
-    @property
-    def pubsub(self) -> PubSub:
-        """
-        Published messages, on a connection to any node, and to another when
-        that is lost.  Sharded channels are refused there, unless the node
-        happens to have their slot: they are heard at L{node}C{(channel)}.
-        """
-        if self._pubsub is None:
-            self._pubsub = PubSub(self, self._clock, PushRouter())
-            self._pubsub.keep_apart()
-        return self._pubsub
 
     def execute(
         self,
@@ -227,8 +215,7 @@ class ClusterClient(WorkingClient):
         """See L{IRedis.close<sockhost.interfaces.IRedis.close>}."""
         closed = RedisConnectionError("the client is closed")
         self.tell_ready(closed)
-        if self._pubsub is not None:
-            self._pubsub.end(closed)
+        self._end_listening(closed)
         if self.on_close is not None:
             return self.on_close(timeout)
         return Deferred.fromCoroutine(self._nodes.close(timeout))

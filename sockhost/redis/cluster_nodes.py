@@ -6,6 +6,7 @@ The nodes of a cluster that are connected, and what they say of each other.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 from attrs import define, evolve, field
@@ -65,6 +66,10 @@ class Node:
         return self._keeper.stop()
 
 
+def _ignore(_node: Node) -> None:
+    """Nobody wants to know."""
+
+
 @define(eq=False)
 class Nodes:
     """
@@ -74,6 +79,7 @@ class Nodes:
     @ivar table: what the nodes say of their commands.
     @ivar opened: C{True} while nodes are connected to.
     @ivar closed: C{True} once that has ended, and may not begin again.
+    @ivar on_node: is called with each node that becomes known.
     """
 
     _reactor: Any
@@ -88,6 +94,7 @@ class Nodes:
     _closing: set[Deferred[None]] = field(factory=set)
     opened: bool = False
     closed: bool = False
+    on_node: Callable[[Node], object] = _ignore
 
     _log = Logger()
 
@@ -123,6 +130,7 @@ class Nodes:
             )
             node = Node.made(self._reactor, config, self._url, address)
             self._nodes[address] = node
+            self.on_node(node)
         return node
 
     def for_slot(self, slot: int | None, read: bool = False) -> Node:
@@ -225,6 +233,13 @@ class Nodes:
         closing = node.close(self._config.grace)
         self._closing.add(closing)
         closing.addBoth(lambda _: self._closing.discard(closing))
+
+    def configure(self, config: RedisConfig, url: RedisURL, name: str) -> None:
+        """Change what holds for the nodes that are connected to from now on."""
+        if url.addresses != self._url.addresses:
+            # It may be another cluster.
+            self.map = SlotMap()
+        self._config, self._url, self._name = config, url, name
 
     def open(self) -> None:
         """Let nodes be connected to."""

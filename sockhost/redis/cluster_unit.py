@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from attrs import evolve
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError  # noqa: A004
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -15,6 +16,7 @@ from zope.interface import implementer
 from sockhost.interfaces import (
     IUsableUnit,
     RedisConnectionError,
+    RedisError,
     UnitLost,
 )
 from sockhost.redis.cluster import ClusterClient
@@ -22,7 +24,14 @@ from sockhost.redis.cluster_nodes import Nodes
 from sockhost.redis.dialing import Dialer
 from sockhost.redis.settings import RedisConfig
 from sockhost.redis.unit import RedisUnit
-from sockhost.redis.url import Kind, parse_url
+from sockhost.redis.url import Kind, RedisURL, parse_url
+
+# What no connection depends on.
+_UNCONNECTED = ("wait", "decode", "grace")
+
+
+def _unconnected(config: RedisConfig) -> dict[str, Any]:
+    return {key: getattr(config, key) for key in _UNCONNECTED}
 
 
 @implementer(IUsableUnit)
@@ -41,17 +50,22 @@ class ClusterUnit:
         @raise RedisError: the configuration asks for a password that is not
             there.
         """
+        self._name = name
         self._reactor = reactor
         self._config = config
         self._url = parse_url(config.url)
-        # For what it says of a configuration that cannot be.
-        Dialer.make(reactor, config, self._url, name)
-        named = config.client_name or self._url.client_name or name
+        named = self._check(config, self._url)
         self._nodes = Nodes(reactor, config, self._url, named)
         self._client = ClusterClient(reactor, self._nodes, config.wait, config.decode)
         self._attempt: Deferred[None] | None = None
+        self._lost: Callable[[Failure], None] | None = None
         self.grace = config.grace
         self.last_error: Exception | None = None
+
+    def _check(self, config: RedisConfig, url: RedisURL) -> str:
+        """Say what the connections are called, if they can be made."""
+        Dialer.make(self._reactor, config, url, self._name)
+        return config.client_name or url.client_name or self._name
 
     def client(self) -> ClusterClient:
         """See L{IUsableUnit.client<sockhost.interfaces.IUsableUnit.client>}."""
@@ -59,6 +73,7 @@ class ClusterUnit:
 
     def start(self, lost: Callable[[Failure], None]) -> Deferred[None]:
         """See L{IUnit.start<sockhost.interfaces.IUnit.start>}."""
+        self._lost = lost
         self._attempt = Deferred.fromCoroutine(self._start())
         return self._attempt
 
@@ -73,13 +88,16 @@ class ClusterUnit:
 
     def reload(self, config: RedisConfig) -> Deferred[bool]:
         """
-        Take a configuration that is the same.
+        Take a new configuration in place, so that handlers keep their client:
+        where the connections depend on what changed, they are drained and made
+        anew, and commands wait meanwhile.  Fails if the configuration cannot be
+        used.
 
-        @return: fires with C{False} for any other: start again, please.
+        @return: fires with C{True}, also when the cluster cannot be reached
+            then: the unit is lost.  With C{False} for what is no cluster: start
+            again, please.
         """
-        changed: Deferred[bool] = Deferred()
-        changed.callback(config == self._config)
-        return changed
+        return Deferred.fromCoroutine(self._reload(config))
 
     def status(self) -> Mapping[str, object]:
         """See L{IUnit.status<sockhost.interfaces.IUnit.status>}."""
@@ -109,7 +127,35 @@ class ClusterUnit:
         finally:
             self._attempt = None
         self.last_error = None
+        self._client.go_on()
         self._client.tell_ready(None)
+
+    async def _reload(self, config: RedisConfig) -> bool:
+        url = parse_url(config.url)
+        if url.kind is not Kind.CLUSTER:
+            return False
+        named = self._check(config, url)
+        anew = evolve(config, **_unconnected(self._config)) != self._config
+        self._config, self._url, self.grace = config, url, config.grace
+        self._client.configure(config.wait, config.decode)
+        self._nodes.configure(config, url, named)
+        if anew and self._nodes.opened:
+            await self._connect_again()
+        return True
+
+    async def _connect_again(self) -> None:
+        self._client.rest()
+        await self._nodes.close(self.grace, closed=False)
+        if self._lost is None:
+            # Told to stop meanwhile.
+            raise CancelledError
+        self._attempt = Deferred.fromCoroutine(self._start())
+        try:
+            await self._attempt
+        except RedisError as error:
+            lost, self._lost = self._lost, None
+            if lost is not None:
+                lost(Failure(UnitLost(str(error))))
 
     def _failed(self, error: BaseException) -> BaseException:
         if isinstance(error, TimeoutError):
@@ -121,8 +167,10 @@ class ClusterUnit:
         return error
 
     async def _stop(self) -> None:
+        self._lost = None
         if self._attempt is not None:
             self._attempt.cancel()
+        self._client.rest()
         await self._nodes.close(self.grace)
 
 

@@ -61,12 +61,8 @@ class _Call:
     done: Deferred[None]
 
 
-def _nothing() -> None:
+def _nothing(*_: object) -> None:
     """Nobody wants to know."""
-
-
-def _ignore(_: object) -> None:
-    """That is all there is to do."""
 
 
 @define(eq=False)
@@ -111,7 +107,7 @@ class SubscriptionHub:
             for word in (mode.value.subscribe, mode.value.unsubscribe):
                 if word != Mode.SHARD.value.unsubscribe:
                     # Of these the command in the queue takes note.
-                    self._router.handle(word, _ignore)
+                    self._router.handle(word, _nothing)
 
     # -- what is ------------------------------------------------------------
 
@@ -231,18 +227,27 @@ class SubscriptionHub:
 
     def _send_call(self, call: _Call, connection: RedisConnection) -> None:
         mode = call.mode
-        self._asked.update((mode, name) for name in call.names)
+        fresh = {(mode, name) for name in call.names} - self._asked
+        self._asked |= fresh
         sent = send_names(
             connection,
             mode.value.subscribe,
             call.names,
             partial(self._acknowledged, call.subscription, mode),
         )
+        sent.addErrback(self._not_asked, fresh)
         sent.addCallbacks(self._granted, self._refused, (call,), {}, (call, connection))
+
+    def _not_asked(self, failure: Failure, fresh: set[tuple[Mode, bytes]]) -> Failure:
+        if failure.check(RedisReplyError):
+            # A command that is refused has no effect: there is nothing to undo.
+            self._asked -= fresh
+        return failure
 
     def _acknowledged(
         self, subscription: Subscription, mode: Mode, name: bytes
     ) -> None:
+        self._asked.add((mode, name))
         if subscription in self._wished[mode].get(name, {}):
             self._routes[mode].add(name, subscription)
 

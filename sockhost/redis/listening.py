@@ -31,6 +31,7 @@ class ListeningClient:
 
     _clock: IReactorTime
     attached: list[Callable[[RedisConnection], object]]
+    _decode: str | None
     _pubsub: PubSub | None = None
     _cache: Cache | None = None
 
@@ -42,6 +43,9 @@ class ListeningClient:
 
         def execute(self, *args: Argument) -> Deferred[Any]:
             """Send a command."""
+
+        def send_many(self, count: int, data: bytes) -> Deferred[list[Any]]:
+            """Send encoded commands in one piece."""
 
         def dedicated(self) -> Deferred[RedisConnection]:
             """Get a connection to oneself."""
@@ -109,6 +113,7 @@ class ListeningClient:
         max_entries: int = 10_000,
         broadcast: bool = False,
         prefixes: Sequence[bytes | str] = (),
+        opt_in: bool = False,
     ) -> Cache:
         """
         Have reads that go through the cache answered from memory while the
@@ -120,15 +125,25 @@ class ListeningClient:
             and to tell of all keys that change, or of those with a prefix.
         @param prefixes: with C{broadcast}, what the keys begin with that are
             cached.  No prefix may be the beginning of another.
+        @param opt_in: C{True} for the server to remember only what is read
+            through the cache, and not what else the client reads.
         @raise RedisError: the client has a cache that is not closed.
-        @raise ValueError: there are prefixes without C{broadcast}.
+        @raise ValueError: there are prefixes without C{broadcast}, or
+            C{opt_in} with it.
         """
-        if prefixes and not broadcast:
-            raise ValueError("prefixes are for a cache that is told by broadcast")
+        Cache.check_options(broadcast, prefixes, opt_in)
         if self._cache is not None and not self._cache.closed:
             raise RedisError("the client has a cache already")
         raw = tuple(
             each.encode() if isinstance(each, str) else each for each in prefixes
         )
-        self._cache = Cache(self, self._pushes, max_entries, broadcast, raw)
+        self._cache = Cache(
+            self,
+            self._pushes,
+            max_entries,
+            broadcast,
+            raw,
+            opt_in,
+            lambda: self._decode,
+        )
         return self._cache

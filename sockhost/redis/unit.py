@@ -137,7 +137,8 @@ class RedisUnit:
         cannot be used.
 
         @return: fires with C{True}, also when the new connection cannot be
-            made: then the unit is lost.
+            made: then the unit is lost.  With C{False} for a cluster: make
+            another unit, please.
         """
         return Deferred.fromCoroutine(self._reload(config))
 
@@ -242,6 +243,8 @@ class RedisUnit:
     async def _reload(self, config: RedisConfig) -> bool:
         before = (self._url, self._dialer.greeting, self._config)
         watch = self._watch
+        if parse_url(config.url).kind is Kind.CLUSTER:
+            return False
         self._configure(config)
         if watch is not None:
             await watch.stop()

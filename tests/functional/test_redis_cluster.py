@@ -27,7 +27,7 @@ from tests.functional.servers import ClusterServers
 REACTOR: Any = reactor
 
 
-class _ClusterCase(TestCase):
+class ClusterCase(TestCase):
     timeout = 60
     replicas = 0
 
@@ -48,7 +48,7 @@ class _ClusterCase(TestCase):
         return next(each for each in self.servers.primaries if each != self.server(key))
 
 
-class CommandsTests(_ClusterCase):
+class CommandsTests(ClusterCase):
     """Commands find their nodes."""
 
     async def test_spread(self) -> None:
@@ -153,7 +153,7 @@ class CommandsTests(_ClusterCase):
             await self.connect(connect_timeout=0.3)
 
 
-class MovingTests(_ClusterCase):
+class MovingTests(ClusterCase):
     """Slots that move, and clusters that are not whole."""
 
     async def test_moved(self) -> None:
@@ -240,7 +240,7 @@ class MovingTests(_ClusterCase):
                 await deferLater(REACTOR, 0.1)
 
 
-class FailoverTests(_ClusterCase):
+class FailoverTests(ClusterCase):
     """Nodes that have a replica each."""
 
     replicas = 3

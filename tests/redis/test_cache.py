@@ -28,14 +28,17 @@ def invalidate(*keys: bytes) -> bytes:
 EVERYTHING = push(b"invalidate", None)
 
 
-class CacheTests(SynchronousTestCase):
-    """L{Cache}."""
+class CacheCase(SynchronousTestCase):
+    """A cache, and the server turned by hand."""
+
+    permitted = b""
+    opt_in = False
 
     def setUp(self) -> None:
         self.clock = Clock()
         self.client = RedisClient(self.clock)
         self.attach()
-        self.cache = self.client.cache(max_entries=3)
+        self.cache = self.client.cache(max_entries=3, opt_in=self.opt_in)
         self.wire.send(b"+OK\r\n")
         self.wire.clear()
 
@@ -52,9 +55,13 @@ class CacheTests(SynchronousTestCase):
         """Read a key that is not kept."""
         read = self.get("GET", key)
         self.clock.advance(0)
-        self.wire.send(value)
+        self.wire.send(self.permitted + value)
         self.successResultOf(read)
         self.wire.clear()
+
+
+class CacheTests(CacheCase):
+    """L{Cache}."""
 
     def test_hit(self) -> None:
         """The second read is answered at once; spelling of the name is no matter."""
@@ -255,6 +262,65 @@ class CacheTests(SynchronousTestCase):
         self.clock.advance(0)
         wire.send(b"+OK\r\n" + b"*0\r\n" * 3)
         self.assertEqual((cache.stats.misses, cache.stats.entries), (1, 1))
+
+
+class OptInTests(CacheCase):
+    """A cache of which alone the server remembers the reads."""
+
+    permitted = b"+OK\r\n"
+    opt_in = True
+
+    def test_kept(self) -> None:
+        """What is read is kept until its key changes."""
+        self.keep("a")
+        self.assertEqual(self.successResultOf(self.get("GET", "a")), b"x")
+        self.wire.send(invalidate(b"a"))
+        self.keep("a", b"+y\r\n")
+        self.assertEqual(self.successResultOf(self.get("GET", "a")), b"y")
+
+    def test_error(self) -> None:
+        """An error is one of that read, and is not kept."""
+        read = self.get("GET", "a")
+        self.clock.advance(0)
+        self.wire.send(b"+OK\r\n-WRONGTYPE no\r\n")
+        self.failureResultOf(read, RedisReplyError)
+        self.assertEqual(self.cache.stats.entries, 0)
+
+    def test_options(self) -> None:
+        """With broadcast there is nothing to opt in to."""
+        client = RedisClient(self.clock)
+        with self.assertRaises(ValueError):
+            client.cache(broadcast=True, opt_in=True)
+
+    def test_words(self) -> None:
+        """The server is asked before each read; not before what is not kept."""
+        self.client.execute("GET", "a")
+        read = self.get("GET", "a")
+        self.clock.advance(0)
+        self.assertEqual(
+            self.wire.sent(),
+            [[b"GET", b"a"], [b"CLIENT", b"CACHING", b"YES"], [b"GET", b"a"]],
+        )
+        self.wire.send(b"+x\r\n+OK\r\n+x\r\n")
+        self.assertEqual(self.successResultOf(read), b"x")
+
+    def test_not_permitted(self) -> None:
+        """What the server will not remember is not kept."""
+        read = self.get("GET", "a")
+        self.clock.advance(0)
+        self.wire.send(b"-NOPERM no\r\n+x\r\n")
+        self.assertEqual(self.successResultOf(read), b"x")
+        self.assertEqual(self.cache.stats.entries, 0)
+
+    def test_unfit(self) -> None:
+        """An argument that cannot be sent fails that read alone."""
+        self.failureResultOf(self.get("GET", object()), TypeError)
+
+    def test_decoded(self) -> None:
+        """Replies are text where those of the client are."""
+        self.client.configure(1.0, 10, decode="utf-8")
+        self.keep("a")
+        self.assertEqual(self.successResultOf(self.get("GET", "a")), "x")
 
 
 class CacheableTests(SynchronousTestCase):

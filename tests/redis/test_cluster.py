@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyClass, verifyObject
@@ -196,11 +196,40 @@ class UnitTests(SynchronousTestCase):
         self.assertFalse(client.connected)
 
     def test_reload(self) -> None:
-        """Any other configuration needs a new start."""
-        same = self.unit.reload(RedisConfig(url=URL))
-        self.assertTrue(self.successResultOf(same))
-        other = self.unit.reload(RedisConfig(url=URL, wait=7.0))
-        self.assertFalse(self.successResultOf(other))
+        """A configuration is taken in place, so that the client stays."""
+        client = self.unit.client()
+        for config in (
+            RedisConfig(url=URL),
+            RedisConfig(url=URL, wait=7.0),
+            RedisConfig(url=URL, timeout=3.0),
+        ):
+            reloading = self.unit.reload(config)
+            self.assertTrue(self.successResultOf(reloading))
+        self.assertIs(self.unit.client(), client)
+        waiting: Deferred[object] = client.execute("GET", "a")
+        self.reload_while_up()
+        waiting.addErrback(lambda failure: None)
+        self.successResultOf(client.close())
+
+    def reload_while_up(self) -> None:
+        """Reload a unit that is being started, and have it stopped meanwhile."""
+        starting = self.unit.start(lambda failure: None)
+        reloading = self.unit.reload(RedisConfig(url=URL, timeout=4.0))
+        stopping = self.unit.stop()
+        self.reactor.pump([0.1] * 20)
+        self.successResultOf(stopping)
+        self.failureResultOf(starting, CancelledError)
+        self.failureResultOf(reloading, CancelledError)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_reload_elsewhere(self) -> None:
+        """What is no cluster is for another unit; what cannot be is refused."""
+        reloading = self.unit.reload(RedisConfig(url="redis://h"))
+        self.assertFalse(self.successResultOf(reloading))
+        one = RedisUnit("store", RedisConfig(url="redis://h"), self.reactor)
+        self.assertFalse(self.successResultOf(one.reload(RedisConfig(url=URL))))
+        bad = RedisConfig(url=URL, password_env="NO_SUCH_VARIABLE")
+        self.failureResultOf(self.unit.reload(bad), RedisError)
 
     def test_status(self) -> None:
         """It says what it knows."""

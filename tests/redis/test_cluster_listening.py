@@ -1,0 +1,84 @@
+"""
+Tests for L{sockhost.redis.cluster_listening}: what needs no nodes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+
+from sockhost.interfaces import RedisConnectionError, RedisError
+from sockhost.redis.cluster_unit import ClusterUnit
+from sockhost.redis.settings import RedisConfig
+
+URL = "redis+cluster://127.0.0.1:1"
+
+
+class ClusterListeningTests(SynchronousTestCase):
+    """The client of a cluster that is not connected."""
+
+    def setUp(self) -> None:
+        self.reactor = MemoryReactorClock()
+        self.unit = ClusterUnit("store", RedisConfig(url=URL), self.reactor)
+        self.client: Any = self.unit.client()
+
+    def tearDown(self) -> None:
+        self.successResultOf(self.client.close())
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_shard_waits(self) -> None:
+        """A sharded channel waits for a node, until the client is closed."""
+        waiting = self.client.pubsub.ssubscribe("s")
+        paused = self.client.pubsub.ssubscribe("s", overflow="pause")
+        self.reactor.pump([0.1] * 30)
+        self.assertNoResult(waiting)
+        self.successResultOf(self.client.close())
+        self.failureResultOf(waiting, RedisConnectionError)
+        self.failureResultOf(paused, RedisConnectionError)
+
+    def test_given_up(self) -> None:
+        """Cancelling withdraws the wish for a sharded channel."""
+        subscription = self.client.pubsub.subscription()
+        waiting = subscription.ssubscribe("s", "t")
+        self.reactor.advance(0)
+        self.assertEqual(subscription.shards, {b"s", b"t"})
+        waiting.addErrback(lambda _: None)
+        waiting.cancel()
+        self.reactor.advance(0)
+        self.assertEqual(subscription.shards, frozenset())
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_stopped(self) -> None:
+        """A unit that is stopped leaves no timer, and keeps the wishes."""
+        subscription = self.client.pubsub.subscription()
+        waiting = subscription.ssubscribe("s")
+        waiting.addErrback(lambda _: None)
+        self.reactor.advance(0)
+        self.successResultOf(self.unit.stop())
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+        self.assertEqual(subscription.shards, {b"s"})
+
+    def test_monitor(self) -> None:
+        """Where no node is known nothing can be heard."""
+        self.failureResultOf(self.client.monitor(), RedisConnectionError)
+
+    def test_cache(self) -> None:
+        """There is one cache, of options that go together."""
+        for bad in ({"prefixes": ["a"]}, {"broadcast": True, "opt_in": True}):
+            with self.assertRaises(ValueError):
+                self.client.cache(**bad)
+        first = self.client.cache()
+        with self.assertRaises(RedisError):
+            self.client.cache()
+        self.successResultOf(first.close())
+        again = self.client.cache()
+        self.assertEqual(again.stats.hit_ratio, 0.0)
+        self.assertTrue(again.tracking)
+
+    def test_on_push(self) -> None:
+        """Who is told of pushes can be changed at any time."""
+        heard: list[Any] = []
+        self.client.on_push = heard.append
+        self.assertEqual(self.client.on_push, heard.append)
