@@ -247,12 +247,6 @@ class HostService(Service):
             self._reactor.stop()
 
 
-def _spare_what_stays() -> None:
-    # What is loaded stays.  Each time that the collector looked through it,
-    # nobody would be served for 30 ms.
-    gc.freeze()
-
-
 def makeService(options: Options) -> HostService:
     """
     Make the service that C{twistd} runs.
@@ -313,7 +307,7 @@ def main(
         running: Deferred[None] = Deferred()
         reactor.callWhenRunning(running.callback, None)
         await running
-        _spare_what_stays()
+        settle_in()
         raise SystemExit(int(await host.run()))
 
     react(live)
