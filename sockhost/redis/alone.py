@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 
 from sockhost.redis.connection import RedisConnection
-from sockhost.redis.slots import Pending
+from sockhost.redis.slots import Slot
 
 
 class Lender(Protocol):
@@ -40,7 +40,7 @@ async def _execute(lender: Lender, data: bytes, timeout: float | None) -> Any:
     connection = await lender.dedicated()
     connection.hold_pings(True)
     try:
-        return await connection.enqueue(Pending(connection.withdraw), data, timeout)
+        return await connection.enqueue(Slot(connection.withdraw), data, timeout)
     finally:
         connection.hold_pings(False)
         # One that still owes the reply is closed by this.

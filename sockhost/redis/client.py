@@ -27,7 +27,7 @@ from sockhost.redis.listening import ListeningClient
 from sockhost.redis.names import ORDINARY, Place, command_name, place_of
 from sockhost.redis.resp import Argument, encode_command, pack_command
 from sockhost.redis.retrying import send_again
-from sockhost.redis.slots import Batch, Pending, Slot
+from sockhost.redis.slots import Batch, Slot
 from sockhost.redis.supply import Supply
 from sockhost.redis.working import WorkingClient
 
@@ -143,10 +143,10 @@ class RedisClient(ListeningClient, WorkingClient):
             data = pack_command(args)
         except (TypeError, IndexError):
             return self._execute(args, timeout, decode, retry)
-        sent = Pending(self._withdraw)
-        if connection is not None and connection.has_room(self._supply.max_queued):
-            connection.enqueue(sent, data, timeout)
-        else:
+        sent = Slot(self._withdraw)
+        if connection is None or not connection.accept(
+            sent, data, timeout, self._supply.max_queued
+        ):
             self._supply.submit(sent, data, timeout)
         encoding = decode or self._decode
         if encoding is not None:
@@ -168,7 +168,7 @@ class RedisClient(ListeningClient, WorkingClient):
         """
         if count != 1:
             return self.send_many(count, data, timeout)
-        return self.submit(Pending(self._withdraw), data, timeout)
+        return self.submit(Slot(self._withdraw), data, timeout)
 
     def send_many(
         self, count: int, data: bytes, timeout: float | None = None
@@ -177,7 +177,7 @@ class RedisClient(ListeningClient, WorkingClient):
         Send encoded commands in one piece, as L{RedisConnection.send_many}
         does.  They wait for a connection together.
         """
-        return self.submit(Batch(count, self._withdraw), data, timeout)
+        return self.submit(Batch(count).slot(self._withdraw), data, timeout)
 
     def submit(
         self, slot: Slot, data: bytes, timeout: float | None = None
@@ -313,7 +313,7 @@ class RedisClient(ListeningClient, WorkingClient):
         def send() -> Deferred[Any]:
             if place is Place.ALONE:
                 return execute_alone(self, data, timeout)
-            return self.submit(Pending(self._withdraw), data, timeout)
+            return self.submit(Slot(self._withdraw), data, timeout)
 
         sent = send_again(send, retry, self._clock) if retry else send()
         encoding = decode or self._decode

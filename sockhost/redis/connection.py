@@ -22,32 +22,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
+from math import inf
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import (
-    IDelayedCall,
-    IReactorTime,
-)
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from sockhost.interfaces import (
-    MaybeExecuted,
-    RedisConnectionError,
-    RedisError,
-)
+from sockhost.interfaces import MaybeExecuted, RedisConnectionError, RedisError
 from sockhost.redis.deadlines import Deadlines
 from sockhost.redis.inbox import Inbox
 from sockhost.redis.line import Line
 from sockhost.redis.outlet import Outlet
 from sockhost.redis.pulse import Pulse
 from sockhost.redis.resp import Argument, Push, RespReader, encode_command
-from sockhost.redis.slots import Acked, Batch, Pending, Slot
-from sockhost.redis.wire import (
-    read_directly,
-    set_no_delay,
-)
+from sockhost.redis.slots import Acked, Batch, Slot
+from sockhost.redis.wire import read_directly, set_no_delay
 
 
 class _State(Enum):
@@ -115,10 +106,6 @@ class RedisConnection(Protocol):
         """C{True} if it is open and owes nothing."""
         return self.open and not self._slots
 
-    def has_room(self, limit: int) -> bool:
-        """C{True} if it is open and owes less than that many replies."""
-        return self.open and len(self._slots) < limit
-
     @property
     def outstanding(self) -> int:
         """How many commands have no reply; what is sent in one piece is one."""
@@ -175,7 +162,7 @@ class RedisConnection(Protocol):
             data = encode_command(args)
         except (TypeError, ValueError):
             return fail()
-        return self.enqueue(Pending(self.withdraw), data, timeout)
+        return self.enqueue(Slot(self.withdraw), data, timeout)
 
     def send_many(
         self, count: int, data: bytes, timeout: float | None = None
@@ -188,7 +175,7 @@ class RedisConnection(Protocol):
             L{RedisReplyError} values among them.  Fails and cancels like one
             command.
         """
-        return self.enqueue(Batch(count, self.withdraw), data, timeout)
+        return self.enqueue(Batch(count).slot(self.withdraw), data, timeout)
 
     def send_acked(
         self,
@@ -205,7 +192,8 @@ class RedisConnection(Protocol):
         @return: fires with the last push.  Fails with L{RedisReplyError} if
             the server refuses the command.
         """
-        return self.enqueue(Acked(acknowledged, self.withdraw), data, timeout)
+        slot = Acked(acknowledged).slot(self.withdraw)
+        return self.enqueue(slot, data, timeout)
 
     def enqueue(
         self, slot: Slot, data: bytes, timeout: float | None = None
@@ -217,20 +205,32 @@ class RedisConnection(Protocol):
             fired.
         @return: the slot.
         """
-        if not self.open:
+        if not self.accept(slot, data, timeout):
             slot.errback(self._refusal())
-            return slot
-        idle = not self._slots
-        self._slots.append(slot)
-        self._unsent.append(data)
+        return slot
+
+    def accept(
+        self, slot: Slot, data: bytes, timeout: float | None = None, limit: float = inf
+    ) -> bool:
+        """
+        Like L{enqueue}, but do nothing if this is not open, or owes so many
+        replies.
+
+        @return: whether it was done.
+        """
+        slots = self._slots
+        if not self.open or len(slots) >= limit:
+            return False
         deadlines = self._deadlines
         if timeout is None and deadlines.coming:
             slot.expires = deadlines.coming
         else:
             deadlines.limit(slot, deadlines.usual if timeout is None else timeout)
+        slots.append(slot)
+        self._unsent.append(data)
         if not self._outlet.awaited:
-            self._outlet.wake(idle)
-        return slot
+            self._outlet.wake(len(slots) == 1)
+        return True
 
     def withdraw(self, slot: Deferred[Any]) -> None:
         """

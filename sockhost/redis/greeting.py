@@ -68,9 +68,9 @@ async def _hello(connection: RedisConnection, greeting: Greeting) -> None:
 async def _say_hello(connection: RedisConnection, options: list[str]) -> Any:
     # Servers before Redis 7.2 refuse the rest, and some users may not say it.
     hello = encode_command(("HELLO", 3, *options)) + _library()
-    said = Batch(3, connection.withdraw)
+    said = Batch(3)
     try:
-        await connection.enqueue(said, hello)
+        await connection.enqueue(said.slot(connection.withdraw), hello)
     except MaybeExecuted:
         # A server that is full says so, and hangs up.
         if not said.replies:

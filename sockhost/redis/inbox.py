@@ -13,7 +13,7 @@ from twisted.logger import Logger
 
 from sockhost.interfaces import RedisError, RedisProtocolError, RedisReplyError
 from sockhost.redis.line import Line
-from sockhost.redis.slots import Acked, Batch, Pending
+from sockhost.redis.slots import Acked, Batch, Slot
 from sockhost.redis.telling import watch
 from sockhost.redis.values import Push
 
@@ -50,6 +50,7 @@ class Inbox:
         slots, unsent = self.line.slots, self.line.unsent
         # Only what was sent can be answered.
         careful = len(messages) > len(slots) - len(unsent)
+        take_slot = slots.popleft
         rest = iter(messages)
         for message in rest:
             if self.ended:
@@ -63,16 +64,16 @@ class Inbox:
                 pass
             elif careful and len(slots) <= len(unsent):
                 return _unasked(message)
-            elif type(slots[0]) is Pending:
-                slot = slots.popleft()
-                if slot.called:
+            else:
+                slot = take_slot()
+                if slot.taker is not None:
+                    self._special(slot, message, rest)
+                elif slot.called:
                     pass
                 elif isinstance(message, RedisReplyError):
                     slot.errback(message)
                 else:
                     slot.callback(message)
-            else:
-                self._special(message, rest)
         return None
 
     def _published(self, message: Push) -> None:
@@ -95,22 +96,24 @@ class Inbox:
                 self.on_push(message)
             except Exception:
                 self._log.failure("a listener for pushes failed")
-        slot = self.line.slots[0] if self.line.slots else None
-        if isinstance(slot, Acked) and slot.acknowledged(message):
-            self.line.slots.popleft()
-            slot.settle(message)
+        slots = self.line.slots
+        taker = slots[0].taker if slots else None
+        if isinstance(taker, Acked) and taker.acknowledged(message):
+            slots.popleft().settle(message)
 
-    def _special(self, message: Any, rest: Iterator[Any]) -> None:
-        slot = self.line.slots[0]
-        if isinstance(slot, Batch):
-            # Where each message is looked at first, one at a time.
+    def _special(self, slot: Slot, message: Any, rest: Iterator[Any]) -> None:
+        taker = slot.taker
+        if isinstance(taker, Batch):
+            # It stays in front while it is asked for more, for pushes that come
+            # in between.  Where each message is looked at first, they are taken
+            # one at a time.
+            self.line.slots.appendleft(slot)
             more = rest if self.on_message is None else iter(())
-            if slot.take(message, more, self.push):
-                self.line.slots.popleft()
-                slot.settle(slot.replies)
-        else:
+            if not taker.take(message, more, self.push):
+                return
             self.line.slots.popleft()
-            slot.settle(message)
+            message = taker.replies
+        slot.settle(message)
 
     def _intercepted(self, message: Any) -> bool:
         listener = self.on_message

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.redis.test_connection -*-
+# -*- test-case-name: tests.redis.test_connection,tests.redis.test_awaiting -*-
 """
 What stands in the queue of a connection: one slot for each thing that the
 server owes.
@@ -6,12 +6,14 @@ server owes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from itertools import islice
 from math import inf
 from typing import Any
 
+from attrs import define, field
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from sockhost.interfaces import RedisReplyError
 from sockhost.redis.resp import Push
@@ -21,13 +23,31 @@ Canceller = Callable[[Deferred[Any]], None]
 
 class Slot(Deferred[Any]):
     """
-    A place in the queue.  Whatever becomes of its Deferred, it stays until
-    the server has given what it owes.
+    A place in the queue, of one command that waits for one reply unless it has
+    a C{taker}.  Whatever becomes of its Deferred, it stays until the server has
+    given what it owes.
+
+    There is this one class of them, and what differs is beside it: for every
+    class of Deferreds that there is, each callback of each Deferred in the
+    process takes 15 ns longer.
 
     @ivar expires: when it is not waited for any more, by the reactor's clock.
+    @ivar taker: what is given the messages for it, or C{None}.
     """
 
     expires: float = inf
+    taker: Batch | Acked | None = None
+
+    def __await__(self) -> Generator[Deferred[Any], Any, Any]:
+        # What drives a coroutine sends it the result: that is 0.1 us sooner
+        # than to look for it here.
+        if not self.called:
+            result = yield self
+            if result is not None:
+                return result
+        elif not (self.paused or isinstance(self.result, Failure)):
+            return self.result
+        return (yield from super().__await__())
 
     def settle(self, message: Any) -> None:
         """Fire with what the server said, unless nobody waits any more."""
@@ -39,22 +59,21 @@ class Slot(Deferred[Any]):
             self.callback(message)
 
 
-class Pending(Slot):
-    """One command that waits for one reply."""
-
-
-class Batch(Slot):
+@define
+class Batch:
     """
-    Many commands, sent in one piece, that wait for all their replies.  Fires
-    with a list; an error reply is a value in it.
+    Takes the replies of many commands that were sent in one piece.  Its slot
+    fires with a list; an error reply is a value in it.
 
     @ivar missing: how many replies have not come.
     """
 
-    def __init__(self, count: int, canceller: Canceller | None = None) -> None:
-        super().__init__(canceller)
-        self.missing = count
-        self.replies: list[Any] = []
+    missing: int
+    replies: list[Any] = field(factory=list)
+
+    def slot(self, canceller: Canceller) -> Slot:
+        """Make a slot whose messages this takes."""
+        return _slot(self, canceller)
 
     def take(
         self, message: Any, rest: Iterator[Any], push: Callable[[Push], object]
@@ -82,19 +101,24 @@ class Batch(Slot):
         return True
 
 
-class Acked(Slot):
+@define
+class Acked:
     """
-    A command that pushes answer instead of a reply: C{SUBSCRIBE} and its like
-    in RESP3.  An error reply fails it.
+    Takes the pushes that answer a command instead of a reply: C{SUBSCRIBE} and
+    its like in RESP3.  An error reply fails its slot.
 
     @ivar acknowledged: is called with each push that comes while this is what
         the server owes first; says whether that was the last one.
     """
 
-    def __init__(
-        self,
-        acknowledged: Callable[[Push], bool],
-        canceller: Canceller | None = None,
-    ) -> None:
-        super().__init__(canceller)
-        self.acknowledged = acknowledged
+    acknowledged: Callable[[Push], bool]
+
+    def slot(self, canceller: Canceller) -> Slot:
+        """Make a slot whose messages this takes."""
+        return _slot(self, canceller)
+
+
+def _slot(taker: Batch | Acked, canceller: Canceller) -> Slot:
+    slot = Slot(canceller)
+    slot.taker = taker
+    return slot
