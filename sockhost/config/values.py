@@ -13,6 +13,7 @@ from attrs import field, frozen, validators
 
 from sockhost.config.checks import (
     between,
+    command,
     not_empty,
     not_negative,
     positive,
@@ -91,6 +92,24 @@ class UnitConfig:
 
 
 @frozen(kw_only=True)
+class NotifySettings:
+    """
+    A command that is told what happens.
+
+    @ivar argv: the program and its arguments; there is no shell.  It gets the
+        event as one line of JSON on its standard input.
+    @ivar on: for which events: a state that a unit has come to, such as
+        C{"failed"}, or the name of an event, such as C{"ready"}; all of them
+        if there are none.
+    @ivar timeout: seconds after which it is killed.
+    """
+
+    argv: tuple[str, ...] = field(validator=command)
+    on: tuple[str, ...] = ()
+    timeout: float = field(default=30.0, validator=positive)
+
+
+@frozen(kw_only=True)
 class HostSettings:
     """
     The C{[host]} table.  In what L{load<sockhost.config.load>} returns,
@@ -107,6 +126,7 @@ class HostSettings:
     @ivar exit_when_done: stop when no unit is running or about to run.
     @ivar wait_for: stop when these units are done; exit status 75 if one of
         them failed.
+    @ivar notify: a command that is run for each event.
     """
 
     name: str = field(default="sockhost", validator=not_empty)
@@ -119,6 +139,7 @@ class HostSettings:
     strict: bool = False
     exit_when_done: bool = False
     wait_for: tuple[str, ...] = ()
+    notify: NotifySettings | None = None
 
 
 @frozen

@@ -25,6 +25,7 @@ from sockhost.control.server import ControlServer
 from sockhost.host.around import Surroundings
 from sockhost.host.change import reconfigure
 from sockhost.host.end import End, verdict
+from sockhost.host.events import HostEvents
 from sockhost.host.exit import ExitStatus
 from sockhost.host.hooks import HostHooks
 from sockhost.host.lock import run_dir_lock
@@ -46,7 +47,6 @@ from sockhost.interfaces import (
 )
 from sockhost.keeper import Keeper
 from sockhost.status import Event, HostStatus, Phase, UnitStatus
-from sockhost.supervise.events import Notifiers
 
 __all__ = ["ExitStatus", "Host"]
 
@@ -85,7 +85,7 @@ class Host:
         self._started = time.time()
         self._lock = run_dir_lock(self.run_dir)
         self._locked = False
-        self._notifiers = Notifiers()
+        self._notifiers = HostEvents(reactor, config.host.notify)
         self._units = Units(self, kinds, reactor, self._unit_changed)
         self._undecided: set[str] | None = None
         self._looking: IDelayedCall | None = None
@@ -160,6 +160,7 @@ class Host:
             return status
         finally:
             await self._control.stop()
+            await self._notifiers.finish()
             self._process.give_back()
 
     def _died(self, failure: Any) -> ExitStatus:

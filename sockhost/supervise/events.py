@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from attrs import define, field
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IDelayedCall,
     IProcessProtocol,
@@ -110,6 +111,7 @@ class CommandNotifier:
     @ivar concurrency: how many run at once; further events wait, in order.
     @ivar backlog: how many events wait at most; further ones are dropped.
     @ivar dropped: how many were.
+    @ivar wanted: says for which events it is run.
     """
 
     _log = Logger()
@@ -121,13 +123,15 @@ class CommandNotifier:
     concurrency: int = 4
     backlog: int = 1000
     dropped: int = 0
+    wanted: Callable[[Event], bool] = lambda _: True
     _running: set[_Command] = field(factory=set)
     _waiting: deque[Event] = field(factory=deque)
     _closed: bool = False
+    _idle: list[Deferred[None]] = field(factory=list)
 
     def notify(self, event: Event) -> None:
         """Run the command, now or when its turn comes."""
-        if self._closed:
+        if self._closed or not self.wanted(event):
             return
         if len(self._waiting) >= self.backlog:
             if not self.dropped:
@@ -146,6 +150,25 @@ class CommandNotifier:
         self._waiting.clear()
         for command in tuple(self._running):
             command.kill()
+
+    def finish(self, patience: float) -> Deferred[None]:
+        """
+        Take no more events, and let those be told that were taken.
+
+        @param patience: seconds after which the rest is given up.
+        @return: fires when nothing runs any more.
+        """
+        return Deferred.fromCoroutine(self._finish(patience))
+
+    async def _finish(self, patience: float) -> None:
+        late = self._reactor.callLater(patience, self.close)
+        while self._running:
+            idle: Deferred[None] = Deferred()
+            self._idle.append(idle)
+            await idle
+        if late.active():
+            late.cancel()
+        self._closed = True
 
     def _run_waiting(self) -> None:
         while self._waiting and len(self._running) < self.concurrency:
@@ -173,6 +196,10 @@ class CommandNotifier:
                 output=bytes(command.output).decode(errors="replace"),
             )
         self._run_waiting()
+        if not self._running:
+            idle, self._idle = self._idle, []
+            for each in idle:
+                each.callback(None)
 
 
 @implementer(IProcessProtocol)

@@ -22,7 +22,8 @@ class ExportsTests(SynchronousTestCase):
         self.assertEqual(
             set(config.__all__),
             {
-                *("Changes", "Config", "HostSettings", "KeyDoc", "Problem"),
+                *("Changes", "Config", "HostSettings", "KeyDoc"),
+                *("NotifySettings", "Problem"),
                 *("Quarantined", "RestartPolicy", "UnitConfig", "Validator"),
                 *("between", "changes", "command", "describe", "load", "not_empty"),
                 *("not_negative", "one_of", "positive", "python_name", "structure"),

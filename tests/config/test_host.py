@@ -23,13 +23,7 @@ class HostProblemTests(ConfigCase):
         """A key that the host does not have."""
         self.assertEqual(
             self.refused('rundir = "x"'),
-            [
-                (
-                    'host.rundir = "x": unknown key; did you mean "run_dir"? known '
-                    'here: "control", "exit_when_done", "lifecycle", "log_dir", '
-                    '"name", "run_dir", "strict", "wait_for"'
-                )
-            ],
+            ['host.rundir = "x": unknown key; did you mean "run_dir"?'],
         )
 
     def test_values(self) -> None:
@@ -46,6 +40,21 @@ class HostProblemTests(ConfigCase):
                 'host.lifecycle = "x": expected "module:name"',
                 'host.strict = "yes": expected true or false',
                 "host.wait_for[0] = 1: expected a string",
+            ],
+        )
+
+    def test_notify(self) -> None:
+        """A command for events is a table, which is checked as well."""
+        self.assertEqual(
+            self.refused("notify = { argv = [], on = 'up', timeout = 0, argw = 1 }"),
+            [
+                "host.notify.argv = []: expected a program and its arguments",
+                'host.notify.on = "up": expected an array',
+                "host.notify.timeout = 0: expected a number greater than 0",
+                (
+                    'host.notify.argw = 1: unknown key; did you mean "argv"? known '
+                    'here: "argv", "on", "timeout"'
+                ),
             ],
         )
 
