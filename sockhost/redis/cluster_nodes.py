@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from attrs import define, evolve, field
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -40,6 +40,7 @@ class Node:
     address: Address
     unit: RedisUnit
     _keeper: Keeper
+    _trying: list[Deferred[None]]
 
     @classmethod
     def made(
@@ -47,9 +48,29 @@ class Node:
     ) -> Node:
         """Begin to connect to one."""
         unit = RedisUnit("sockhost", config, reactor, url.at(address))
-        keeper = Keeper("redis", unit, POLICY, reactor, lambda keeper: None)
+        trying: list[Deferred[None]] = []
+
+        def changed(_keeper: Keeper) -> None:
+            if unit.client().connected or unit.last_error is not None:
+                _tell(trying)
+
+        keeper = Keeper("redis", unit, POLICY, reactor, changed)
         keeper.start().addErrback(Failure.trap, GoalChanged)
-        return cls(address, unit, keeper)
+        return cls(address, unit, keeper, trying)
+
+    async def connected(self) -> None:
+        """
+        Wait for the connection that is there, or is being made.
+
+        @raise Exception: what the last attempt failed with.
+        """
+        if not self.client.connected and self.unit.last_error is None:
+            trying: Deferred[None] = Deferred()
+            self._trying.append(trying)
+            await trying
+        if not self.client.connected:
+            left = RedisConnectionError(f"{self.unit.status()['url']}: not connected")
+            raise self.unit.last_error or left
 
     @property
     def client(self) -> RedisClient:
@@ -63,7 +84,15 @@ class Node:
         @return: fires when nothing is left.
         """
         self.unit.grace = grace
+        _tell(self._trying)
         return self._keeper.stop()
+
+
+def _tell(waiting: list[Deferred[None]]) -> None:
+    told, waiting[:] = waiting[:], []
+    for each in told:
+        if not each.called:
+            each.callback(None)
 
 
 def _ignore(_node: Node) -> None:
@@ -118,8 +147,7 @@ class Nodes:
         @raise RedisConnectionError: the client is closed.
         """
         if not self.opened:
-            text = "the client is closed" if self.closed else "not connected"
-            raise RedisConnectionError(text)
+            raise self._not_open()
         node = self._nodes.get(address)
         if node is None:
             config = evolve(
@@ -132,6 +160,10 @@ class Nodes:
             self._nodes[address] = node
             self.on_node(node)
         return node
+
+    def _not_open(self) -> RedisConnectionError:
+        text = "the client is closed" if self.closed else "not connected"
+        return RedisConnectionError(text)
 
     def for_slot(self, slot: int | None, read: bool = False) -> Node:
         """
@@ -193,6 +225,9 @@ class Nodes:
     def _refreshed(self, result: Any) -> None:
         waiting, self._refreshing = self._refreshing or [], None
         self._work = None
+        if isinstance(result, Failure) and result.check(CancelledError):
+            # By the end of all connections, not by who waits.
+            result = Failure(self._not_open())
         for each in waiting:
             if each.called:
                 continue
@@ -215,7 +250,7 @@ class Nodes:
             self._drop(self._nodes.pop(address))
 
     async def _ask(self, node: Node) -> SlotMap:
-        await node.client.when_connected()
+        await node.connected()
         limit = self._config.connect_timeout
         reply = await node.client.execute("CLUSTER", "SLOTS", timeout=limit)
         found = SlotMap.read(reply, node.address)

@@ -122,8 +122,9 @@ class ClusterUnit:
             await self._nodes.refresh().addTimeout(limit, self._reactor)
             await self._nodes.learn()
         except BaseException as error:
+            failed = self._failed(error)
             await self._nodes.close(0.0, closed=False)
-            raise self._failed(error) from None
+            raise failed from None
         finally:
             self._attempt = None
         self.last_error = None
@@ -161,7 +162,9 @@ class ClusterUnit:
         if isinstance(error, TimeoutError):
             reasons = {each.client.reason for each in self._nodes.all} - {None}
             text = "; ".join(str(each) for each in reasons) or "no node answers"
-            error = RedisConnectionError(f"{self._url}: {text}")
+            error = RedisConnectionError(text)
+        if type(error) is RedisConnectionError:
+            error = RedisConnectionError(f"{self._url}: {error}")
         if isinstance(error, Exception) and not isinstance(error, CancelledError):
             self.last_error = error
         return error

@@ -30,7 +30,13 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from attrs import evolve, field, frozen
-from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint
+from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.endpoints import (
+    HostnameEndpoint,
+    TCP4ClientEndpoint,
+    TCP6ClientEndpoint,
+    UNIXClientEndpoint,
+)
 from twisted.internet.interfaces import IStreamClientEndpoint
 
 from sockhost.redis.tls import TLS
@@ -137,9 +143,18 @@ class RedisURL:
         """
         if self.path is not None:
             return UNIXClientEndpoint(reactor, self.path, timeout)
-        host = self.host.encode()
         bind = (source, 0) if source else None
-        endpoint = HostnameEndpoint(reactor, host, self.port, timeout, bind)
+        where = (reactor, self.host, self.port, timeout, bind)
+        endpoint: IStreamClientEndpoint
+        # That for names is in no hurry to say that nobody listens.
+        if isIPAddress(self.host):
+            endpoint = TCP4ClientEndpoint(*where)
+        elif isIPv6Address(self.host):
+            endpoint = TCP6ClientEndpoint(*where)
+        else:
+            endpoint = HostnameEndpoint(
+                reactor, self.host.encode(), self.port, timeout, bind
+            )
         return endpoint if self.tls is None else self.tls.wrap(endpoint, self.host)
 
 

@@ -140,7 +140,7 @@ class ValkeyServer:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _signal(self, signum: int) -> None:
-        if self.process is not None:
+        if self.process is not None and self.process.poll() is None:
             os.kill(self.process.pid, signum)
 
 
@@ -224,13 +224,22 @@ class ClusterServers:
     replicas: list[ValkeyServer]
 
     @classmethod
-    def started(cls, case: _Case, count: int = 3, replicas: int = 0) -> ClusterServers:
+    def started(
+        cls,
+        case: _Case,
+        count: int = 3,
+        replicas: int = 0,
+        options: tuple[str, ...] = (),
+        front: Callable[[int], int] | None = None,
+    ) -> ClusterServers:
         """
         Start it, and wait until it is whole.
 
         @param replicas: how many primaries have one.
+        @param options: more of each command line.
+        @param front: given the port of a node, says which one it is to announce.
         """
-        nodes = [_cluster_node(case) for _ in range(count + replicas)]
+        nodes = [_cluster_node(case, options, front) for _ in range(count + replicas)]
         self = cls(case, nodes[:count], nodes[count:])
         for number, node in enumerate(self.primaries):
             first, last = number * SLOTS // count, (number + 1) * SLOTS // count - 1
@@ -248,6 +257,14 @@ class ClusterServers:
         self.primaries.append(node)
         wait_until(lambda: all(_ok(each) for each in self.primaries))
         return node
+
+    def forget(self, node: ValkeyServer) -> None:
+        """Have a node that has no slots leave."""
+        self.primaries.remove(node)
+        name = node_id(node)
+        for each in self.primaries:
+            each.call("CLUSTER", "FORGET", name)
+        node.kill()
 
     def url(self, query: str = "") -> str:
         """Where the first two nodes are."""
@@ -280,12 +297,20 @@ class ClusterServers:
         return followed and all(_ok(each) for each in [*self.primaries, *self.replicas])
 
 
-def _cluster_node(case: _Case) -> ValkeyServer:
+def _cluster_node(
+    case: _Case,
+    options: tuple[str, ...] = (),
+    front: Callable[[int], int] | None = None,
+) -> ValkeyServer:
     bus = str(free_port())
     fast = ("--cluster-node-timeout", "500", "--repl-diskless-sync-delay", "0")
-    return ValkeyServer.started(
-        case, "--cluster-enabled", "yes", "--cluster-port", bus, *fast
-    )
+    cluster = ("--cluster-enabled", "yes", "--cluster-port", bus)
+    server = ValkeyServer((*cluster, *fast, *options))
+    if front is not None:
+        server.options += ("--cluster-announce-port", str(front(server.port)))
+    case.addCleanup(server.remove)
+    server.start()
+    return server
 
 
 def _bus(node: ValkeyServer) -> str:

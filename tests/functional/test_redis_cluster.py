@@ -230,6 +230,27 @@ class MovingTests(ClusterCase):
             await anext(steps)
         self.assertEqual(added.call("GET", "{a}n").split()[1], b"300")
 
+    async def test_node_removed(self) -> None:
+        """A node that gives its slots away while we write may leave."""
+        client = await self.connect(wait=5.0)
+        added, slot, home = self.servers.add(), slot_of("a"), self.server("a")
+        self.servers.begin_move(slot, home, added)
+        self.servers.end_move(slot, home, added)
+        for step in range(400):
+            if step == 100:
+                self.servers.begin_move(slot, added, home)
+            if step == 200:
+                self.servers.end_move(slot, added, home)
+            if step == 300:
+                self.servers.forget(added)
+            self.assertEqual(await client.execute("INCR", "{a}n"), step + 1)
+        address = ("127.0.0.1", added.port)
+        client.router.nodes.refresh_soon()
+        while address in {each.address for each in client.router.nodes.all}:
+            await deferLater(REACTOR, 0.02)
+            client.router.nodes.refresh_soon()
+        self.assertEqual(len(client.primaries()), 3)
+
     async def test_down(self) -> None:
         """What a cluster that is not whole refuses fails after a while."""
         client = await self.connect(wait=0.5)

@@ -195,6 +195,17 @@ class UnitTests(SynchronousTestCase):
         self.failureResultOf(client.execute("GET", "a"), RedisConnectionError)
         self.assertFalse(client.connected)
 
+    def test_closed_while_refreshing(self) -> None:
+        """Who waits for the map hears that the client is closed; nothing is logged."""
+        nodes = self.unit.client().router.nodes
+        nodes.open()
+        waiting = nodes.refresh()
+        nodes.refresh_soon()
+        self.successResultOf(self.unit.stop())
+        failure = self.failureResultOf(waiting, RedisConnectionError)
+        self.assertIn("closed", str(failure.value))
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
     def test_reload(self) -> None:
         """A configuration is taken in place, so that the client stays."""
         client = self.unit.client()
@@ -218,7 +229,7 @@ class UnitTests(SynchronousTestCase):
         stopping = self.unit.stop()
         self.reactor.pump([0.1] * 20)
         self.successResultOf(stopping)
-        self.failureResultOf(starting, CancelledError)
+        self.failureResultOf(starting, RedisConnectionError)
         self.failureResultOf(reloading, CancelledError)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 

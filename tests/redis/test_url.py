@@ -6,7 +6,12 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint
+from twisted.internet.endpoints import (
+    HostnameEndpoint,
+    TCP4ClientEndpoint,
+    TCP6ClientEndpoint,
+    UNIXClientEndpoint,
+)
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -156,3 +161,9 @@ class RedisURLTests(SynchronousTestCase):
         self.assertIsInstance(unix, UNIXClientEndpoint)
         tcp = parse_url("redis://h").endpoint(reactor, 1.0)
         self.assertIsInstance(tcp, HostnameEndpoint)
+        for host, kind in (
+            ("127.0.0.1", TCP4ClientEndpoint),
+            ("[::1]", TCP6ClientEndpoint),
+        ):
+            place = parse_url(f"redis://{host}").endpoint(reactor, 1.0, "x")
+            self.assertIsInstance(place, kind)
