@@ -1,6 +1,10 @@
 # -*- test-case-name: tests.sockets.test_answers -*-
 """
 What a method of a handler returned: a plain value, a Deferred or a coroutine.
+
+Whatever it raises, C{SystemExit} and C{KeyboardInterrupt} too, is its failure
+and concerns that client alone, as in Deferreds: a library that calls
+C{sys.exit()} must not end the connections of all.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ def settle(result: object) -> object:
     @return: a L{Deferred} if it has to be waited for; cancelling that cancels
         the handler's work.  Any other value is the value itself: a coroutine
         that did not wait costs no Deferred.
-    @raise Exception: whatever the coroutine raised.
+    @raise BaseException: whatever the coroutine raised.
     """
     if isinstance(result, Coroutine):
         return _begin(result)

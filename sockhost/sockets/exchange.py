@@ -194,7 +194,7 @@ class Exchange(ABC):
                         self._put(answer)
                         continue
                     self.take(settle(answer), len(frame))
-                except Exception:
+                except BaseException:
                     self.fault(Failure())
                 break
 
@@ -211,7 +211,7 @@ class Exchange(ABC):
             self.frames_in += len(frames)
             try:
                 answers = received(self.client, frames)
-            except Exception:
+            except BaseException:
                 self.fault(Failure())
             else:
                 self.take_batch(answers, sizes)
@@ -221,7 +221,7 @@ class Exchange(ABC):
         reply = partial(self._reply_all, sizes)
         try:
             answers = settle(answers)
-        except Exception:
+        except BaseException:
             self.fault(Failure())
         else:
             if isinstance(answers, Deferred):
@@ -296,7 +296,7 @@ class Exchange(ABC):
                     self.take(settle(answer), size)
                 else:
                     self.discard(answer)
-        except Exception:
+        except BaseException:
             self.fault(Failure())
 
     def discard(self, answer: object) -> None:

@@ -68,7 +68,7 @@ def make_handler(spec: str, host: IUnitHost, options: Mapping[str, Any]) -> Any:
     made = load_handler(spec, host.config_dir)
     try:
         handler = made(host, **options)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         _log.failure("making handler {spec} failed", spec=spec)
         raise SockhostError(f"cannot make handler {spec}: {_told(error)}") from error
     _check_handler(spec, handler)
@@ -96,12 +96,12 @@ def _check_handler(spec: str, handler: object) -> None:
 def _import(spec: str, module_name: str) -> Any:
     try:
         return importlib.import_module(module_name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         _log.failure("importing {spec} failed", spec=spec)
         raise SockhostError(f"cannot load {spec}: {_told(error)}") from error
 
 
-def _told(error: Exception) -> str:
+def _told(error: BaseException) -> str:
     said = f"{type(error).__name__}: {error}"
     # Neither we nor the machinery of imports are where the mistake is.
     theirs = [

@@ -198,7 +198,7 @@ class Hub:
                 if watched is not None:
                     try:
                         watched.event(events)
-                    except Exception:
+                    except BaseException:
                         self._broken(watched)
             if self.unsettled:
                 self.settle()
@@ -214,7 +214,7 @@ class Hub:
         for call in calls:
             try:
                 call()
-            except Exception:
+            except BaseException:
                 self._log.failure("a connection broke")
         if self.unsettled and not self._driven and self._settling is None:
             self._settling = self._reactor.callLater(0, self._settle_later)
@@ -261,7 +261,7 @@ class Hub:
         if watched is not None:
             try:
                 watched.event(events)
-            except Exception:
+            except BaseException:
                 self._broken(watched)
 
     def _share(self, count: int) -> int:

@@ -40,7 +40,7 @@ class AnsweringConnection(QuietConnection):
         self.frames_in += 1
         try:
             answer = self.clients.received(self.client, frame)
-        except Exception:
+        except BaseException:
             self.wake().fault(Failure())
         else:
             self.take(answer, len(frame))
@@ -58,7 +58,7 @@ class AnsweringConnection(QuietConnection):
         try:
             # What was answered before an exception is in the list then.
             answers.extend(map(clients.received, repeat(self.client), left))
-        except Exception:
+        except BaseException:
             failure = Failure()
         clients.run = None
         given = len(answers)
@@ -79,7 +79,7 @@ class AnsweringConnection(QuietConnection):
         self.frames_in += len(frames)
         try:
             answers = received(self.client, frames)
-        except Exception:
+        except BaseException:
             self.wake().fault(Failure())
             return
         simple = type(answers) is list and len(answers) == len(frames)
@@ -164,7 +164,7 @@ class AnsweringConnection(QuietConnection):
         self.clients.runs = False
         try:
             settled = settle(answer)
-        except Exception:
+        except BaseException:
             self.wake().fault(Failure())
             return
         if type(settled) in (bytes, Deferred) and settled is not answer:
@@ -179,7 +179,7 @@ class AnsweringConnection(QuietConnection):
             return
         try:
             session.take(settle(answer), size)
-        except Exception:
+        except BaseException:
             session.fault(Failure())
 
     def answer_late(self, result: object, size: int) -> None:

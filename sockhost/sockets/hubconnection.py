@@ -87,7 +87,7 @@ class HubConnection(AnsweringConnection):
         self.bytes_in += size
         try:
             answer = clients.received(self.client, data[HEADER_SIZE:])
-        except Exception:
+        except BaseException:
             self.wake().fault(Failure())
             return
         if (

@@ -61,7 +61,7 @@ class Session(Exchange):
             return
         try:
             result = settle(connected(self.client))
-        except Exception:
+        except BaseException:
             self._turn_away(Failure())
             return
         if isinstance(result, Deferred):
@@ -202,7 +202,7 @@ class Session(Exchange):
             return None
         try:
             done = settle(disconnected(self.client, self._reason))
-        except Exception:
+        except BaseException:
             self._blame("disconnected", Failure())
             return None
         if not isinstance(done, Deferred):

@@ -140,7 +140,8 @@ class SocketUnit:
         try:
             await serving.prepare()
             await self._listen(serving, lost)
-        except Exception:
+        except BaseException:
+            # Also when the handler's startup exits.
             self.unlisten()
             await serving.close()
             self._serving = None
