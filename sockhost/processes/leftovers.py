@@ -26,6 +26,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from sockhost.interfaces import SockhostError
+from sockhost.processes.countdown import Countdown
 from sockhost.processes.procfs import (
     boot_id,
     environment_value,
@@ -141,15 +142,15 @@ class Leftovers:
     async def _gone(
         self, clock: Any, name: str, timeout: float, cuttable: bool = True
     ) -> bool:
-        deadline = clock.seconds() + timeout
+        countdown = Countdown(clock, timeout)
         while self.living(name):
-            if clock.seconds() >= deadline:
+            if countdown.over():
                 return False
             try:
                 await deferLater(clock, _POLL)
             except CancelledError:
                 if cuttable:
-                    deadline = clock.seconds()
+                    countdown.left = 0.0
         return True
 
     def _signal(self, name: str, signum: int) -> None:

@@ -27,6 +27,7 @@ from sockhost.interfaces import (
     ProcessLost,
     SockhostError,
     UnitLost,
+    UnitStuck,
 )
 from sockhost.processes.leftovers import Leftovers
 from sockhost.processes.privileges import find_credentials
@@ -190,9 +191,10 @@ class CronUnit:
         run = self._run
         if run is None:
             return None
-        error = await run.stop()
-        if error is not None:
-            raise error
+        stuck = await run.stop()
+        if stuck is not None:
+            raise stuck
+        self._run = None
         return run.loss(self.config.success)
 
     def _plan(self, after: float) -> None:
@@ -225,6 +227,7 @@ class CronUnit:
         if self._run is not None:
             self._log.info("{unit} still runs: this time is skipped", unit=self.name)
             self._publish("run-skipped")
+            self._end_what_is_left(self._run)
             return
         try:
             run = self._launcher.launch(self.config)
@@ -235,12 +238,24 @@ class CronUnit:
         began = self._wall()
         self._publish("run-started", pid=run.pid)
         gone = run.gone.wait()
-        gone.addCallback(lambda _: self._gone(run, began))
+        gone.addCallback(lambda stuck: self._gone(run, began, stuck))
         gone.addErrback(lambda failure: self._log.failure("the end of a run", failure))
 
-    def _gone(self, run: Execution, began: float) -> None:
+    def _gone(self, run: Execution, began: float, stuck: UnitStuck | None) -> None:
+        if stuck is not None:
+            # The run is kept, so that none is begun over what is left of it.
+            self._ended(LastRun(began, str(stuck)))
+            return
         self._run = None
         self._ended(_last_run(began, run.loss(self.config.success)))
+
+    def _end_what_is_left(self, run: Execution) -> None:
+        def ended(stuck: UnitStuck | None) -> None:
+            if stuck is None and self._run is run:
+                self._run = None
+
+        if run.gone.fired:
+            run.stop().addCallback(ended)
 
     def _ended(self, last: LastRun) -> None:
         self._last = last

@@ -21,7 +21,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from sockhost.interfaces import IChild, ISpawner, ProcessLost, SockhostError
+from sockhost.interfaces import IChild, ISpawner, ProcessLost, UnitStuck
+from sockhost.processes.countdown import Countdown
 from sockhost.processes.spec import ChildSpec
 
 T = TypeVar("T")
@@ -77,7 +78,9 @@ class Execution:
     @ivar grace: seconds between that and SIGKILL.
     @ivar exited: fires when the program itself has ended.
     @ivar gone: fires when nothing of its group is left, and with C{None};
-        or with an error, if a process survives SIGKILL.
+        or with an error, if a process survives SIGKILL.  After that it is
+        another one as soon as L{stop} is called again.
+    @ivar released: called when nothing of its group is left.
     """
 
     _log = Logger()
@@ -88,14 +91,16 @@ class Execution:
     stop_signal: int = signal.SIGTERM
     grace: float = 10.0
     exited: Once[None] = field(factory=Once)
-    gone: Once[SockhostError | None] = field(factory=Once)
+    gone: Once[UnitStuck | None] = field(factory=Once)
+    released: Callable[[], object] = lambda: None
     started: float | None = None
     stopping: bool = False
     _child: IChild | None = None
     _group: int | None = None
     _reason: Failure | None = None
-    _error: SockhostError | None = None
-    _kill_at: float | None = None
+    _error: UnitStuck | None = None
+    _killing: bool = False
+    _patience: Countdown = field(init=False)
     _call: IDelayedCall | None = None
     _buried: bool = False
     _output_complete: bool = False
@@ -115,26 +120,25 @@ class Execution:
         self._group = self._child.pid
         self.started = self._reactor.seconds()
 
-    def stop(self) -> Deferred[SockhostError | None]:
+    def stop(self) -> Deferred[UnitStuck | None]:
         """
-        Ask the whole group to end, and kill it when the grace is over.
+        Ask the whole group to end, and kill it when the grace is over.  If
+        something of it has survived that before, try again to kill it.
 
         @return: C{gone}.
         """
-        if not self.stopping and not self.exited.fired:
-            self.stopping = True
-            assert self._child is not None
-            self._child.signal_group(self.stop_signal)
-            if not self.exited.fired:
-                self._call = self._reactor.callLater(self.grace, self._kill)
+        if self._error is not None:
+            self._try_again()
+        elif not self.stopping and not self.exited.fired:
+            self._ask()
         return self.gone.wait()
 
     def abort(self) -> None:
         """End the grace of a stop that is under way."""
-        if self.gone.fired or not self.stopping:
+        if self.gone.fired or self._buried or not self.stopping:
             return
-        self._kill_at = self._reactor.seconds()
-        if self._reason is None:
+        if not self._killing:
+            self._cancel()
             self._kill()
 
     def loss(self, success: Container[int] = (0,)) -> ProcessLost:
@@ -146,40 +150,68 @@ class Execution:
         assert self._reason is not None, "the program has not ended"
         return process_lost(self._reason, success)
 
-    def _kill(self) -> None:
-        self._cancel()
+    def _ask(self) -> None:
+        self.stopping = True
         assert self._child is not None
-        if self._child.signal_group(signal.SIGKILL):
+        self._child.signal_group(self.stop_signal)
+        if not self.exited.fired:
+            self._call = self._reactor.callLater(self.grace, self._kill)
+
+    def _kill(self) -> None:
+        assert self._child is not None
+        if self._child.signal_group(0):
             self._log.warn("process group {group}: SIGKILL", group=self._group)
+        self._begin_killing()
+        self._bury()
+
+    def _begin_killing(self) -> None:
+        self._killing = True
+        self._patience = Countdown(self._reactor, _DYING)
+
+    def _try_again(self) -> None:
+        self._error = None
+        self.gone = Once()
+        self._kill()
 
     def _bury(self) -> None:
         """See to it that no process of the group is left."""
         self._call = None
+        if not self._killing and self._patience.over():
+            self._begin_killing()
         assert self._child is not None
-        assert self._kill_at is not None
-        now = self._reactor.seconds()
-        killed = now >= self._kill_at
-        if not self._child.signal_group(signal.SIGKILL if killed else 0):
+        left = self._child.signal_group(signal.SIGKILL if self._killing else 0)
+        if self.gone.fired or self._buried:
+            return  # the signal has ended the program, which was told at once
+        if self.exited.fired and not left:
             self._finish()
-        elif now >= self._kill_at + _DYING:
-            text = f"process group {self._group} does not end"
-            self._error = SockhostError(text)
-            self._log.error("{problem}", problem=text)
-            self._finish()
+        elif self._killing and self._patience.over():
+            self._give_up()
         else:
+            self._cancel()
             self._call = self._reactor.callLater(_POLL, self._bury)
 
+    def _give_up(self) -> None:
+        text = f"process group {self._group} does not end"
+        self._error = UnitStuck(text)
+        self._log.error("{problem}", problem=text)
+        self._let_go()
+        self.gone.fire(self._error)
+
     def _finish(self) -> None:
+        self._buried = True
+        self._let_go()
+        self._maybe_gone()
+
+    def _let_go(self) -> None:
         # Whoever else holds the pipes left the group on purpose (a daemon), and
         # does not delay what comes next.
         assert self._child is not None
-        self._buried = True
         IProcessTransport(self._child).loseConnection()
-        self._maybe_gone()
 
     def _maybe_gone(self) -> None:
         if self._buried and self._output_complete and not self.gone.fired:
-            self.gone.fire(self._error)
+            self.released()
+            self.gone.fire(None)
 
     def _cancel(self) -> None:
         call, self._call = self._call, None
@@ -200,11 +232,15 @@ class Execution:
         """The program ended; what it started may still run."""
         self._cancel()
         self._reason = reason
-        straggle = _STRAGGLE if self.stopping else 0.0
-        if self._kill_at is None:
-            self._kill_at = self._reactor.seconds() + straggle
+        self._patience = Countdown(self._reactor, self._time_for_others())
         self.exited.fire(None)
-        self._bury()
+        if self._error is None:
+            self._bury()
+
+    def _time_for_others(self) -> float:
+        if self._killing:
+            return _DYING
+        return _STRAGGLE if self.stopping else 0.0
 
     def processEnded(self, _reason: Failure) -> None:
         """The output is complete too."""

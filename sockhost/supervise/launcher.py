@@ -82,10 +82,11 @@ class Launcher:
             output=self.output.write,
             stop_signal=stop_signal_of(config),
             grace=config.grace,
+            released=self._forget,
         )
         run.begin(child_spec(config, self.name, extra))
         self._record(run)
-        run.gone.wait().addCallback(self._gone)
+        run.gone.wait().addCallback(lambda _: self.output.close())
         return run
 
     def adjust(self, config: ProgramConfig, run: Execution | None) -> None:
@@ -111,8 +112,8 @@ class Launcher:
             # A full disk must not keep a service down.
             self._log.failure("{unit}: its process cannot be noted", unit=self.name)
 
-    def _gone(self, _result: object) -> None:
-        self.output.close()
+    def _forget(self) -> None:
+        # Not before nothing is left: a next host has to find what is.
         try:
             self._leftovers.forget(self.name)
         except OSError:

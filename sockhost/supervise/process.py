@@ -24,6 +24,7 @@ from sockhost.interfaces import (
     IUnitKind,
     ProcessLost,
     UnitLost,
+    UnitStuck,
 )
 from sockhost.processes.leftovers import Leftovers
 from sockhost.processes.privileges import find_credentials
@@ -121,11 +122,11 @@ class ProcessUnit:
         try:
             run = self._execute()
             await self._become_ready(run)
-        except BaseException:
-            await self._end()
+        except BaseException as error:
+            await self._end_failed(error)
             raise
         gone = run.gone.wait()
-        gone.addCallback(lambda _: self._lost(run, lost))
+        gone.addCallback(lambda stuck: self._lost(run, stuck, lost))
         gone.addErrback(lambda failure: self._log.failure("telling of a loss", failure))
 
     def _execute(self) -> Execution:
@@ -162,10 +163,18 @@ class ProcessUnit:
         loss = run.loss(())
         return ProcessLost(f"{loss} before it was ready", loss.code, loss.signal)
 
-    def _lost(self, run: Execution, lost: Callable[[Failure], None]) -> None:
-        self._clean_up()
+    def _lost(
+        self,
+        run: Execution,
+        stuck: UnitStuck | None,
+        lost: Callable[[Failure], None],
+    ) -> None:
+        if stuck is None:
+            self._run = None
+        self._close_notify()
         if not self._stopping:
-            lost(Failure(run.loss(self.config.success)))
+            loss = run.loss(self.config.success)
+            lost(Failure(loss if stuck is None else _both(loss, stuck)))
 
     async def _stop(self) -> UnitLost | None:
         await self._launcher.settled()
@@ -175,18 +184,21 @@ class ProcessUnit:
 
     async def _end(self) -> UnitLost | None:
         run = self._run
-        if run is None:
-            self._clean_up()
-            return None
-        error = await run.stop()
-        self._clean_up()
-        if error is not None:
-            raise error
-        return run.loss(self.config.success)
-
-    def _clean_up(self) -> None:
-        """Leave nothing behind; the second time there is nothing to do."""
+        stuck = None if run is None else await run.stop()
+        self._close_notify()
+        if stuck is not None:
+            # The run is kept: the next stop tries to end what is left of it.
+            raise stuck
         self._run = None
+        return None if run is None else run.loss(self.config.success)
+
+    async def _end_failed(self, error: BaseException) -> None:
+        try:
+            await self._end()
+        except UnitStuck as stuck:
+            raise _both(error, stuck) from error
+
+    def _close_notify(self) -> None:
         if self._notify is not None:
             self._notify.close()
             self._notify = None
@@ -198,6 +210,10 @@ class ProcessUnit:
         self.config = config
         self._launcher.adjust(config, self._run)
         return True
+
+
+def _both(error: BaseException, stuck: UnitStuck) -> UnitStuck:
+    return UnitStuck("; ".join(filter(None, (str(error), str(stuck)))))
 
 
 async def _unless_exited(run: Execution, ready: Deferred[None]) -> None:

@@ -29,9 +29,10 @@ from sockhost.interfaces import (
     IUnitHost,
     IUnitKind,
     SockhostError,
-    UnitFailed,
     UnitLost,
+    UnitStuck,
 )
+from sockhost.supervise.execution import Once
 
 #: Seconds that a service still gets to stop when its grace is cut short.
 _HURRY = 0.5
@@ -129,6 +130,8 @@ class TapUnit:
         self._service: IService | None = None
         self._starting: Deferred[None] | None = None
         self._giving_up: IDelayedCall | None = None
+        # Fires when the service says that it has stopped, or has failed to.
+        self._halt: Once[Failure | None] | None = None
         # Who waits for the end of the service that is being stopped.
         self._ending: list[Deferred[None]] = []
 
@@ -156,11 +159,19 @@ class TapUnit:
             # By a stop, which goes on from here.
             raise
         except Exception:
-            failure = Failure()
-            await self._end().addErrback(self._blame)
-            failure.raiseException()
+            await self._end_failed(Failure())
         finally:
             self._starting = None
+
+    async def _end_failed(self, failure: Failure) -> None:
+        try:
+            await self._end()
+        except Exception as error:
+            # Some of a collection may run.
+            self._log.failure("{unit} did not start", failure, unit=self._name)
+            said = f"{failure.getErrorMessage()}; {error}"
+            raise UnitStuck(said) from failure.value
+        failure.raiseException()
 
     async def _stop(self) -> None:
         if self._starting is not None:
@@ -175,39 +186,46 @@ class TapUnit:
         return waiter
 
     async def _stop_service(self) -> None:
-        service, self._service = self._service, None
+        service = self._service
         if service is None:
             return
         began = self._clock.seconds()
-        stopping = maybeDeferred(service.stopService)
-        late = self._giving_up = self._clock.callLater(
-            self._config.grace, stopping.cancel
-        )
+        halted = (self._halt or self._begin_to_halt(service)).wait()
+        # The service itself is not cancelled: it may still stop, later.
+        self._giving_up = self._clock.callLater(self._config.grace, halted.cancel)
         try:
-            await stopping
-            in_time = late.active()
+            failure = await halted
         except CancelledError:
             raise self._not_stopped(began) from None
         finally:
-            self._giving_up = None
+            late, self._giving_up = self._giving_up, None
             if late.active():
                 late.cancel()
-        if not in_time:
-            # A collection of services takes being cancelled for an end.
-            raise self._not_stopped(began)
+        if failure is not None:
+            failure.raiseException()
 
-    def _not_stopped(self, began: float) -> UnitFailed:
-        waited = round(self._clock.seconds() - began, 1)
-        return UnitFailed(f"the service of {self._name} did not stop in {waited:g} s")
+    def _begin_to_halt(self, service: IService) -> Once[Failure | None]:
+        halt = self._halt = Once()
+        maybeDeferred(service.stopService).addBoth(self._halted, halt)
+        return halt
+
+    def _halted(self, result: object, halt: Once[Failure | None]) -> None:
+        failure = result if isinstance(result, Failure) else None
+        self._halt = None
+        if failure is None:
+            self._service = None
+        elif self._giving_up is None and not self._ending:
+            self._log.failure("{unit} did not stop", failure, unit=self._name)
+        halt.fire(failure)
+
+    def _not_stopped(self, began: float) -> UnitStuck:
+        waited = max(round(self._clock.seconds() - began, 1), 0.0)
+        return UnitStuck(f"the service of {self._name} did not stop in {waited:g} s")
 
     def _ended(self, result: Failure | None) -> None:
         waiting, self._ending = self._ending, []
         for waiter in waiting:
             waiter.callback(result)
-
-    def _blame(self, failure: Failure) -> None:
-        # Some of a collection may run.  The error that counts is the first.
-        self._log.failure("{unit} did not stop", failure, unit=self._name)
 
     def reload(self, config: TapConfig) -> Deferred[bool]:
         return succeed(config == self._config)

@@ -164,7 +164,7 @@ def obedient(child: MemoryChild, signum: int) -> None:
     Use it as C{on_signal}: the child and the others of its group die of every
     signal.
     """
-    child.others = False
+    child.others_end()
     if child.pid is not None:
         child.kill(signum)
 

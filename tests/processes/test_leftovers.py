@@ -109,6 +109,17 @@ class LeftoversTests(SynchronousTestCase):
         self.assertIn(str(PID), str(error.value))
         self.assertIsNotNone(self.left.read("db"))
 
+    def test_clock_set_back(self) -> None:
+        """A clock that is set back gives no more time to what is to end."""
+        self.dies_of = {signal.SIGKILL}
+        self.left.record("db", PID)
+        reclaiming = self.left.reclaim(self.clock, "db", 1.0)
+        self.clock.rightNow -= 500
+        for call in self.clock.getDelayedCalls():
+            call.reset(0.02)
+        self.clock.pump([0.02] * 60)
+        self.assertTrue(self.successResultOf(reclaiming))
+
     def test_other_boot(self) -> None:
         """No process lives through a boot."""
         self.left.record("db", PID)

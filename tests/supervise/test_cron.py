@@ -15,10 +15,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from sockhost.config import structure
-from sockhost.interfaces import ConfigError, IUnit, IUnitKind, ProcessLost
+from sockhost.interfaces import ConfigError, IUnit, IUnitKind, ProcessLost, UnitStuck
 from sockhost.status import Event
 from sockhost.supervise.cron import CronConfig, CronKind, CronUnit
-from sockhost.testing.processes import MemorySpawner, stubborn
+from sockhost.testing.processes import MemorySpawner, obedient, stubborn
 from sockhost.testing.units import MemoryUnitHost
 from tests.supervise.test_process import MemoryLeftovers
 
@@ -185,6 +185,39 @@ class CronUnitTests(CronCase):
         stopping = unit.stop()
         unit.abort()
         self.assertIsInstance(self.successResultOf(stopping), ProcessLost)
+
+    def test_immortal(self) -> None:
+        """Nothing is run over what is left of a run, which is tried to be ended."""
+        self.spawner.on_signal = None
+        unit = self.up("0 * * * *")
+        self.pass_to("2026-01-05 04:00")
+        child = self.spawner.child
+        child.others = True
+        child.exit(0)
+        self.clock.pump([0.1] * 110)
+        self.assertIn("does not end", str(unit.status()["last_exit"]))
+        self.pass_to("2026-01-05 05:00")
+        self.assertEqual(len(self.spawner.children), 1)
+        self.assertEqual(self.events()[-1], "run-skipped")
+        child.others_end()
+        self.clock.advance(0.01)
+        self.pass_to("2026-01-05 06:00")
+        self.assertEqual(len(self.spawner.children), 2)
+        self.spawner.child.exit(0)
+        self.stop(unit)
+
+    def test_stop_fails(self) -> None:
+        """A stop that failed may be tried again."""
+        self.spawner.on_signal = None
+        unit = self.up(grace=1.0)
+        self.pass_to("2026-01-05 04:00")
+        stopping = unit.stop()
+        self.clock.advance(1.0)
+        self.clock.pump([0.1] * 110)
+        self.failureResultOf(stopping, UnitStuck)
+        self.spawner.child.on_signal = obedient
+        self.assertIsInstance(self.stop(unit), ProcessLost)
+        self.assertIsNone(self.stop(unit))
 
     def test_never(self) -> None:
         """A schedule without times waits for nothing."""

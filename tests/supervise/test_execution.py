@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from sockhost.interfaces import SockhostError, SpawnError
+from sockhost.interfaces import SockhostError, SpawnError, UnitStuck
 from sockhost.processes.spec import ChildSpec
 from sockhost.supervise.execution import Execution, Once, process_lost
 from sockhost.testing.processes import MemorySpawner, stubborn
@@ -51,14 +51,23 @@ class ExecutionTests(SynchronousTestCase):
         self.clock.advance(1000)
         self.spawner = MemorySpawner()
         self.output: list[bytes] = []
+        self.released = 0
 
     def begin(self) -> Execution:
         """Execute a program."""
         run = Execution(
-            reactor=self.clock, spawner=self.spawner, output=self.output.append, grace=5
+            reactor=self.clock,
+            spawner=self.spawner,
+            output=self.output.append,
+            grace=5,
+            released=self.release,
         )
         run.begin(ChildSpec(argv=("prog",)))
         return run
+
+    def release(self) -> None:
+        """Nothing is left."""
+        self.released += 1
 
     def tearDown(self) -> None:
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -160,6 +169,106 @@ class ExecutionTests(SynchronousTestCase):
         error = self.successResultOf(run.gone.wait())
         assert isinstance(error, SockhostError)
         self.assertIn("does not end", str(error))
+        self.assertEqual(self.released, 0)
+
+    def immortal(self) -> Execution:
+        """A program that has left something immortal."""
+        self.spawner.on_signal = None
+        run = self.begin()
+        self.spawner.child.others = True
+        self.spawner.child.exit(0)
+        self.clock.pump([0.1] * 110)
+        self.assertIsInstance(self.successResultOf(run.gone.wait()), UnitStuck)
+        return run
+
+    def test_stop_again(self) -> None:
+        """A second stop tries again to kill it."""
+        run = self.immortal()
+        first = run.stop()
+        self.clock.pump([0.1] * 110)
+        self.assertIsInstance(self.successResultOf(first), UnitStuck)
+        self.spawner.child.signals.clear()
+        second, third = run.stop(), run.stop()
+        self.assertEqual(self.spawner.child.signals, [signal.SIGKILL])
+        self.assertNoResult(second)
+        self.spawner.child.others_end()
+        self.clock.advance(0.01)
+        self.assertIsNone(self.successResultOf(second))
+        self.assertIsNone(self.successResultOf(third))
+        self.assertEqual(self.released, 1)
+
+    def test_stop_after_a_late_end(self) -> None:
+        """If it has ended meanwhile, the second stop is over at once."""
+        run = self.immortal()
+        self.spawner.child.others_end()
+        self.assertIsNone(self.successResultOf(run.stop()))
+
+    def test_immortal_program(self) -> None:
+        """A program that itself survives SIGKILL is not waited for either."""
+        self.spawner.on_signal = None
+        run = self.begin()
+        stopping = run.stop()
+        self.clock.advance(5.0)
+        self.clock.pump([0.1] * 110)
+        self.assertIsInstance(self.successResultOf(stopping), UnitStuck)
+        self.assertFalse(run.exited.fired)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertIsNotNone(run.pid)
+        self.spawner.child.kill()
+        self.assertTrue(run.exited.fired)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertIsNone(self.successResultOf(run.stop()))
+        self.assertEqual((self.released, run.loss().signal), (1, signal.SIGKILL))
+
+    def test_slow_to_die(self) -> None:
+        """One that takes a while to die of SIGKILL is waited for."""
+        self.spawner.on_signal = None
+        run = self.begin()
+        stopping = run.stop()
+        run.abort()
+        self.clock.pump([0.1] * 20)
+        self.assertNoResult(stopping)
+        self.spawner.child.others = True
+        self.spawner.child.kill()
+        self.clock.pump([0.1] * 20)
+        self.assertNoResult(stopping)
+        self.spawner.child.others_end()
+        self.clock.advance(0.01)
+        self.assertIsNone(self.successResultOf(stopping))
+
+    def test_abort_stragglers(self) -> None:
+        """An abort cuts what the others of the group get as well."""
+        self.spawner.on_signal = None
+        run = self.begin()
+        child = self.spawner.child
+        child.others = True
+        stopping = run.stop()
+        child.exit(0)
+        self.assertNotIn(signal.SIGKILL, child.signals)
+        run.abort()
+        run.abort()
+        self.assertIn(signal.SIGKILL, child.signals)
+        child.others_end()
+        self.clock.advance(0.01)
+        self.assertIsNone(self.successResultOf(stopping))
+
+    def test_clock_set_back(self) -> None:
+        """A clock that is set back lets nothing live any longer."""
+        self.spawner.on_signal = None
+        run = self.begin()
+        child = self.spawner.child
+        child.others = True
+        stopping = run.stop()
+        child.exit(0)
+        # Twisted's own timers wait until the clock is where it was.
+        self.clock.rightNow -= 500
+        for call in self.clock.getDelayedCalls():
+            call.reset(0.01)
+        self.clock.pump([0.01] * 60)
+        self.assertIn(signal.SIGKILL, child.signals)
+        child.others_end()
+        self.clock.advance(0.01)
+        self.assertIsNone(self.successResultOf(stopping))
 
 
 class LossTests(SynchronousTestCase):

@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from sockhost.interfaces import IUnit, IUnitKind, SockhostError, UnitFailed
+from sockhost.interfaces import IUnit, IUnitKind, SockhostError, UnitStuck
 from sockhost.supervise.tap import TapConfig, TapKind
 from sockhost.testing.units import MemoryUnitHost
 
@@ -173,8 +173,93 @@ class UnitTests(TapCase):
         self.successResultOf(unit.start(self.lost.append))
         stopping = unit.stop()
         self.clock.advance(10)
-        failure = self.failureResultOf(stopping, UnitFailed)
+        failure = self.failureResultOf(stopping, UnitStuck)
         self.assertEqual(str(failure.value), "the service of web did not stop in 10 s")
+
+    def test_stop_late(self) -> None:
+        """One that stops after its time was over is down when it is asked again."""
+        unit = self.make()
+        self.successResultOf(unit.start(self.lost.append))
+        stopping = unit.stop()
+        self.clock.advance(10)
+        self.failureResultOf(stopping, UnitStuck)
+        self.assertIs(unit.status()["running"], True)
+        again = unit.stop()
+        self.assertNoResult(again)
+        self.maker.made[0].stopping.callback(None)
+        self.assertIsNone(self.successResultOf(again))
+        self.assertIs(unit.status()["running"], False)
+        self.assertEqual(self.maker.made[0].calls.count("stop"), 1)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_stop_meanwhile(self) -> None:
+        """It may stop while nobody asks, and is down at once then."""
+        unit = self.make()
+        self.successResultOf(unit.start(self.lost.append))
+        stopping = unit.stop()
+        self.clock.advance(10)
+        self.failureResultOf(stopping, UnitStuck)
+        self.maker.made[0].stopping.callback(None)
+        self.assertIs(unit.status()["running"], False)
+        self.assertIsNone(self.successResultOf(unit.stop()))
+
+    def test_stop_fails(self) -> None:
+        """A service that failed to stop is told to stop again."""
+        unit = self.make()
+        service = self.maker.made[0]
+        self.successResultOf(unit.start(self.lost.append))
+        stopping = unit.stop()
+        service.stopping.errback(OSError("busy"))
+        self.failureResultOf(stopping, OSError)
+        self.assertIs(unit.status()["running"], True)
+        service.stopping = Deferred()
+        again = unit.stop()
+        service.stopping.callback(None)
+        self.assertIsNone(self.successResultOf(again))
+        self.assertEqual(service.calls.count("stop"), 2)
+
+    def test_stop_fails_meanwhile(self) -> None:
+        """If that shows when nobody waits any more, it is logged."""
+        unit = self.make()
+        service = self.maker.made[0]
+        self.successResultOf(unit.start(self.lost.append))
+        stopping = unit.stop()
+        self.clock.advance(10)
+        self.failureResultOf(stopping, UnitStuck)
+        service.stopping.errback(OSError("busy"))
+        self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
+        service.stopping = Deferred()
+        again = unit.stop()
+        service.stopping.callback(None)
+        self.assertIsNone(self.successResultOf(again))
+
+    def test_start_fails_and_stop_too(self) -> None:
+        """What a start that failed has left is told, and not forgotten."""
+        unit = self.make("--port", "99")
+        starting = unit.start(self.lost.append)
+        self.clock.advance(10)
+        failure = self.failureResultOf(starting, UnitStuck)
+        self.assertEqual(
+            str(failure.value),
+            "the port is taken; the service of web did not stop in 10 s",
+        )
+        self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
+        stopping = unit.stop()
+        self.maker.made[0].stopping.callback(None)
+        self.assertIsNone(self.successResultOf(stopping))
+
+    def test_clock_set_back(self) -> None:
+        """No service has taken less than no time to not stop."""
+        unit = self.make()
+        self.successResultOf(unit.start(self.lost.append))
+        stopping = unit.stop()
+        (late,) = self.clock.getDelayedCalls()
+        self.clock.rightNow = -500.0
+        unit.abort()
+        self.clock.advance(0.5)
+        failure = self.failureResultOf(stopping, UnitStuck)
+        self.assertEqual(str(failure.value), "the service of web did not stop in 0 s")
+        self.assertFalse(late.active())
 
     def test_abort(self) -> None:
         """The grace can be cut short."""
@@ -186,7 +271,7 @@ class UnitTests(TapCase):
         self.assertNoResult(stopping)
         unit.abort()
         self.clock.advance(0.5)
-        failure = self.failureResultOf(stopping, UnitFailed)
+        failure = self.failureResultOf(stopping, UnitStuck)
         self.assertEqual(str(failure.value), "the service of web did not stop in 3.5 s")
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
@@ -198,7 +283,7 @@ class UnitTests(TapCase):
         self.clock.advance(9.9)
         unit.abort()
         self.clock.advance(0.2)
-        self.failureResultOf(stopping, UnitFailed)
+        self.failureResultOf(stopping, UnitStuck)
 
     def test_abort_and_stopped(self) -> None:
         """A service that stops in what is left of the grace has stopped."""

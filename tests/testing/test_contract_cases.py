@@ -49,6 +49,8 @@ def fixture(unit: MemoryUnit) -> UnitFixture:
         lose=lambda: unit.lose(UnitLost("killed")),
         spoil=lambda: None,
         fail=lambda: unit.fail(OSError("no")),
+        spoil_stop=lambda: None,
+        fail_stop=lambda: unit.fail_stop(OSError("still there")),
         clock=Clock(),
     )
 
@@ -73,6 +75,25 @@ class UnitDefectTests(SynchronousTestCase):
                 super().lose(error)
 
         self.assertIn("test_lost", self.failing(Twice))
+
+    def test_forgets_what_is_left(self) -> None:
+        """A unit that calls itself down after a stop that failed is found."""
+
+        class Forgets(MemoryUnit):
+            stops = 0
+
+            def stop(self) -> Deferred[UnitLost | None]:
+                stopping = super().stop()
+                self.stops += 1
+                if self.stops == 2:
+                    self.stopped()
+                return stopping
+
+            def fail_stop(self, error: Exception) -> None:
+                if self._stopping:
+                    super().fail_stop(error)
+
+        self.assertIn("test_stop_again", self.failing(Forgets))
 
     def test_tells_of_its_stop(self) -> None:
         """A stop that is told as a loss is found."""

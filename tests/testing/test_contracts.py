@@ -65,7 +65,7 @@ from sockhost.testing.contracts import (
     unit_host_contract_tests,
 )
 from sockhost.testing.contracts.spawners import CODE, OUTPUT
-from sockhost.testing.processes import MemoryChild, MemorySpawner
+from sockhost.testing.processes import MemoryChild, MemorySpawner, obedient
 from sockhost.testing.sockets import connected_pair
 from sockhost.testing.units import MemoryUnit, MemoryUnitHost
 from tests.control.fakes import FakeHost
@@ -87,6 +87,8 @@ def hands(unit: MemoryUnit) -> dict[str, Any]:
         "lose": lambda: unit.lose(UnitLost("killed")),
         "spoil": lambda: None,
         "fail": lambda: unit.fail(OSError("no")),
+        "spoil_stop": lambda: None,
+        "fail_stop": lambda: unit.fail_stop(OSError("still there")),
         "clock": Clock(),
     }
 
@@ -202,6 +204,20 @@ def process_in_memory(case: TestCase, ready: bool = False) -> UnitFixture:
         argv=("/bin/prog",), ready=Ready(delay=1.0) if ready else None
     )
     kind = ProcessKind(spawner=lambda _: spawner)
+
+    def defy(child: MemoryChild, signum: int) -> None:
+        """Die of nothing."""
+
+    def spoil_stop() -> None:
+        spawner.child.on_signal = defy
+
+    def fail_stop() -> None:
+        clock.advance(config.grace)
+        clock.pump([0.1] * 120)
+
+    def mend_stop() -> None:
+        spawner.child.on_signal = obedient
+
     return UnitFixture(
         unit=kind.make("prog", config, host),
         config=config,
@@ -209,6 +225,9 @@ def process_in_memory(case: TestCase, ready: bool = False) -> UnitFixture:
         ready=lambda: clock.advance(1.0),
         lose=lambda: spawner.child.kill(),
         spoil=spawner.fail_next,
+        spoil_stop=spoil_stop,
+        fail_stop=fail_stop,
+        mend_stop=mend_stop,
         left=lambda: [child for child in spawner.children if child.pid is not None],
         clock=clock,
         log=str(Path(host.log_dir) / "prog.log"),
@@ -262,6 +281,8 @@ def tap_in_memory(case: TestCase) -> UnitFixture:
         stopped=maker.stop_all,
         spoil=lambda: None,
         fail=fail,
+        spoil_stop=lambda: None,
+        fail_stop=lambda: clock.advance(config.grace),
         left=lambda: [each for each in maker.made if each.running],
         clock=clock,
     )

@@ -91,6 +91,16 @@ class MemorySpawnerTests(SynchronousTestCase):
         self.assertEqual(self.protocol.told, ["made", "exited", "ended"])
         self.assertFalse(child.signal_group(0))
 
+    def test_obedient_others(self) -> None:
+        """A signal ends the others of the group too, and with them the output."""
+        child = self.spawn()
+        child.others = True
+        child.exit(3)
+        self.assertEqual(self.protocol.told, ["made", "exited"])
+        child.signal_group(signal.SIGTERM)
+        self.assertEqual(self.protocol.told, ["made", "exited", "ended"])
+        self.assertFalse(child.signal_group(0))
+
     def test_obedient(self) -> None:
         """By default a child dies of what it gets."""
         child = self.spawn()

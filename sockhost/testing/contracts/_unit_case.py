@@ -43,6 +43,10 @@ class UnitFixture:
     @ivar fail: brings about that a start under way fails, where that does not
         happen by itself after C{spoil}.
     @ivar mend: takes back C{spoil}.
+    @ivar spoil_stop: brings about that the next stops fail.
+    @ivar fail_stop: brings about that a stop under way fails, where that does
+        not happen by itself after C{spoil_stop}.
+    @ivar mend_stop: takes back C{spoil_stop}.
     @ivar left: what an outsider can see of the unit: files, processes,
         descriptors.  When nothing of the unit is left it is the same as before
         the first start.
@@ -68,6 +72,9 @@ class UnitFixture:
     spoil: Hand | None = None
     fail: Hand = nothing
     mend: Hand = nothing
+    spoil_stop: Hand | None = None
+    fail_stop: Hand = nothing
+    mend_stop: Hand = nothing
     left: Hand = nothing
     clock: Clock | None = None
     reachable: Callable[[], bool] | None = None

@@ -129,6 +129,24 @@ class UnitContract(UnitCase):
         await self.stop()
         self.assertEqual(self.losses, [])
 
+    async def test_stop_again(self) -> None:
+        """A stop that failed can be tried again, until nothing is left."""
+        if self.fixture.spoil_stop is None:
+            self.lack("how a stop fails")
+        await self.start()
+        await self.turn(self.fixture.spoil_stop)
+        for _ in range(2):
+            stopping = self.unit.stop()
+            await self.turn(self.fixture.fail_stop)
+            await self.failure_of(stopping, Exception)
+            self.assert_status()
+        await self.turn(self.fixture.mend_stop)
+        await self.stop()
+        await self.settle()
+        self.assertEqual(self.losses, [])
+        await self.start()
+        await self.stop()
+
     async def test_status(self) -> None:
         """Its status can be asked for at any time, and written as JSON."""
         self.assert_status()
