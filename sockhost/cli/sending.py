@@ -6,10 +6,10 @@ The command that talks to a framed socket.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 @click.argument("path", metavar="PATH")
 @click.argument("text", nargs=-1)
 @click.option("--hex", "as_hex", is_flag=True, help="TEXT and replies are hexadecimal.")
+@click.option(
+    "--from-json",
+    is_flag=True,
+    help='Each TEXT, or line of the file, is {"text": …}, {"hex": …} or {"json": …}.',
+)
 @click.option("--file", type=click.File("rb"), help="Send this file (-: input).")
 @click.option("--json", "as_json", is_flag=True, help="Print replies as JSON.")
 @click.option(
@@ -51,6 +56,7 @@ def send(
     path: str,
     text: tuple[str, ...],
     as_hex: bool,
+    from_json: bool,
     file: BinaryIO | None,
     as_json: bool,
     framing: str,
@@ -62,7 +68,9 @@ def send(
     """
     if as_hex and as_json:
         raise click.UsageError("--hex and --json exclude each other")
-    frames = _frames(text, as_hex, file)
+    if as_hex and from_json:
+        raise click.UsageError("--hex and --from-json exclude each other")
+    frames = _frames_of_json(text, file) if from_json else _frames(text, as_hex, file)
     write = _hex_line if as_hex else _json_line if as_json else _raw_line
     connect = partial(_connect, path, timeout, framing)
     for reply in _exchange(connect, frames, count, _refusals(path, timeout)):
@@ -112,9 +120,43 @@ def _frames(text: Sequence[str], as_hex: bool, file: BinaryIO | None) -> list[by
         raise click.UsageError(f"not hexadecimal: {error}") from None
 
 
+def _frames_of_json(text: Sequence[str], file: BinaryIO | None) -> list[bytes]:
+    if bool(text) == (file is not None):
+        raise click.UsageError("give either TEXT or --file")
+    said: Sequence[str | bytes] = text if file is None else file.read().splitlines()
+    return [
+        _frame_of_json(one, number)
+        for number, one in enumerate(said, 1)
+        if file is None or one.strip()
+    ]
+
+
+def _frame_of_json(said: str | bytes, number: int) -> bytes:
+    try:
+        ((form, value),) = json.loads(said).items()
+        return _FORMS[form](value)
+    except (ValueError, AttributeError, KeyError, TypeError):
+        raise click.UsageError(
+            f"frame {number}: {said!r:.40} is not of the form "
+            '{"text": "…"}, {"hex": "…"} or {"json": …}'
+        ) from None
+
+
+def _dump(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
 def _encode(text: str) -> bytes:
     # Gives back the bytes of the command line, whatever they were.
     return text.encode("utf-8", "surrogateescape")
+
+
+# What there is between braces, and the frame that it means.
+_FORMS: Mapping[str, Callable[[Any], bytes]] = {
+    "text": str.encode,
+    "hex": bytes.fromhex,
+    "json": _dump,
+}
 
 
 def _raw_line(reply: bytes) -> bytes:

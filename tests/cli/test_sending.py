@@ -78,6 +78,41 @@ class SendTests(SynchronousTestCase):
         told = [json.loads(line) for line in out.splitlines()]
         self.assertEqual(told, [{"text": "a\nb"}, {"hex": "ff"}])
 
+    def test_from_json(self) -> None:
+        """Frames are given as JSON, in the form in which replies are printed."""
+        frames = (
+            '{"text": "a\\nb"}',
+            '{"hex": "00 ff"}',
+            '{"json": {"k": ["\u00e9", 1.5]}}',
+        )
+        self.server.replies = [b"a\nb", b"\0\xff", b""]
+        outcome = invoke("send", "s", "--from-json", "--json", *frames)
+        self.assertEqual(
+            self.server.sent, [b"a\nb", b"\0\xff", '{"k":["\u00e9",1.5]}'.encode()]
+        )
+        self.assertEqual(outcome.out.splitlines()[:2], [frames[0], '{"hex": "00ff"}'])
+
+    def test_lines_of_json(self) -> None:
+        """Each line of a file is a frame, and empty ones are none."""
+        with NamedTemporaryFile() as file:
+            file.write(b'{"text": "a"}\n\n{"json": null}\n')
+            file.flush()
+            outcome = invoke("send", "s", "--from-json", "--file", file.name)
+        self.assertEqual(outcome, Outcome(0, "a\nnull\n", ""))
+
+    def test_bad_json(self) -> None:
+        """What is of no such form is said, and nothing is sent."""
+        for bad in (
+            *("a", "[]", "{}", '"text"', '{"text": 1}', '{"hex": "0"}'),
+            *('{"smoke": ""}', '{"text": "a", "hex": "00"}'),
+        ):
+            outcome = invoke("send", "s", "--from-json", '{"text": "a"}', bad)
+            self.assertEqual(outcome.status, 64, bad)
+            self.assertIn("frame 2: ", outcome.err)
+        self.assertEqual(self.server.sent, [])
+        self.assertEqual(invoke("send", "s", "--from-json", "--hex", "{}").status, 64)
+        self.assertEqual(invoke("send", "s", "--from-json").status, 64)
+
     def test_framing(self) -> None:
         """The framing is the socket's, and one that there is not is refused."""
         self.assertEqual(invoke("send", "s", "--framing", "line", "x").out, "x\n")
