@@ -339,7 +339,7 @@ class Wait:
     """
     The wait for the next try.
 
-    @ivar over: set when the try is not to be made any more, or was made.
+    @ivar over: set when the try is not to be made any more.
     """
 
     machine: Inputs
@@ -361,5 +361,4 @@ class Wait:
 
     def _passed(self) -> None:
         if not self.over:
-            self.over = True
             self.machine._try_now()

@@ -37,7 +37,6 @@ def _recovery(machine: Inputs, core: Core) -> Recovery:
 
 
 def _wait(machine: Inputs, core: Core, delay: float) -> Wait:
-    core.succeed()
     reason = core.last_exit.reason if core.last_exit else None
     wait = Wait(machine, core)
     wait.begin(delay)
@@ -188,7 +187,6 @@ def cannot_start(machine: Inputs, core: Core) -> None:
 def stop_what_is_down(machine: Inputs, core: Core) -> None:
     """There is nothing to take down."""
     core.want(Goal.DOWN)
-    core.succeed()
     core.enter(State.DOWN)
     core.when_down.fire()
 
@@ -291,7 +289,6 @@ def wait_after_recovery(
 @up.upon(Inputs._give_up).to(failed)
 def give_up(machine: Inputs, core: Core, attempt: Attempt, reason: str) -> None:
     """It is left until somebody says start."""
-    core.succeed()
     core.enter(State.FAILED, reason)
     core.when_up.fail(UnitFailed(f"{core.name}: {reason}"))
 
@@ -301,7 +298,6 @@ def give_up_after_recovery(
     machine: Inputs, core: Core, recovery: Recovery, reason: str
 ) -> None:
     """It is left until somebody says start."""
-    core.succeed()
     core.enter(State.FAILED, reason)
     core.when_up.fail(UnitFailed(f"{core.name}: {reason}"))
 
@@ -310,7 +306,6 @@ def give_up_after_recovery(
 @up.upon(Inputs._finish).to(done)
 def finish(machine: Inputs, core: Core, attempt: Attempt) -> None:
     """Nothing more is to be done."""
-    core.succeed()
     core.enter(State.DONE)
     core.when_up.fire()
 

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.keeper -*-
+# -*- test-case-name: tests.keeper.test_turns -*-
 """
 Who waits for a unit, and what waits for its turn.
 """

@@ -5,11 +5,13 @@ Tests for L{sockhost.keeper}: what the unit and time bring.
 from __future__ import annotations
 
 import signal
+from typing import Any
 
+from twisted.logger import formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
 from sockhost.config import RestartPolicy
-from sockhost.interfaces import ProcessLost, UnitFailed, UnitLost
+from sockhost.interfaces import ProcessLost, UnitFailed, UnitLost, UnitStuck
 from sockhost.status import Goal, State
 from tests.keeper.case import ENDED, GONE, KeeperCase
 
@@ -213,3 +215,85 @@ class LossTests(KeeperCase):
         self.keeper._core.mailbox.post(both)
         self.assert_is(Goal.DOWN, State.DOWN)
         self.assertEqual(self.unit.calls, [])
+
+    def test_exit_code_is_recorded(self) -> None:
+        """So does it know a code, where there was no signal."""
+        self.bring("up")
+        self.unit.lose(ProcessLost("exited with code 3", 3, None))
+        ended = self.keeper.status().last_exit
+        assert ended is not None
+        self.assertEqual((ended.code, ended.signal), (3, None))
+
+    def test_nobody_asked_for_a_recovery(self) -> None:
+        """Who asked for an earlier end is not who asked for this one."""
+        self.bring("up")
+        self.ignore(self.keeper.stop("uid 7"))
+        self.unit.stopped()
+        self.ignore(self.keeper.start())
+        self.clock.advance(30)
+        self.ignore(self.keeper.start())
+        self.unit.stopped()
+        ended = self.keeper.status().last_exit
+        assert ended is not None
+        self.assertIsNone(ended.asked_by)
+
+    def test_overdue_tells_who_waits(self) -> None:
+        """Who waits for a unit that is always too late is told in the end."""
+        self.policy = RestartPolicy(restart="never", start_timeout=30.0)
+        self.keeper = self.make(self.unit)
+        waiting = self.keeper.start()
+        self.clock.advance(30)
+        self.assertNoResult(waiting)
+        self.unit.stopped()
+        self.failureResultOf(waiting, UnitFailed)
+
+
+class LogTests(KeeperCase):
+    """What the log tells."""
+
+    def logged(self) -> list[tuple[str, str]]:
+        """The level and the text of each message so far."""
+        found = [(e["log_level"].name, formatEvent(e)) for e in self.logs]
+        self.logs.clear()
+        return found
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.logs: list[Any] = []
+        observer: Any = self.logs.append
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+
+    def test_nothing(self) -> None:
+        """Where all goes well there is nothing to tell."""
+        self.bring("up")
+        self.ignore(self.keeper.stop())
+        self.unit.stopped()
+        self.assertEqual(self.logged(), [])
+
+    def test_given_up(self) -> None:
+        """That a unit is given up on is an error."""
+        self.bring("backoff")
+        self.clock.advance(0.1)
+        self.logged()
+        self.unit.fail(GONE)
+        self.assertEqual(self.logged(), [("error", f"kv: {self.keeper.reason}")])
+
+    def test_something_is_left(self) -> None:
+        """So is that something of it is left."""
+        self.bring("up")
+        self.unit.lose(UnitStuck("it clings"))
+        self.assertEqual(self.logged(), [("error", "kv: it clings")])
+
+    def test_late_news(self) -> None:
+        """News of a unit that was let go are for those who look for them."""
+        self.bring("stopping")
+        self.unit.lose(GONE)
+        text = "kv was lost after it was let go: it is gone"
+        self.assertEqual(self.logged(), [("debug", text)])
+
+    def test_overtaken(self) -> None:
+        """That a start was overtaken by a stop is no news."""
+        self.bring("starting")
+        self.ignore(self.keeper.stop())
+        self.assertEqual(self.logged(), [])

@@ -14,8 +14,8 @@ from sockhost.interfaces import (
     GoalChanged,
 )
 from sockhost.keeper import Keeper
-from sockhost.keeper.turns import Mailbox
 from sockhost.status import Goal, State
+from sockhost.testing.units import MemoryUnit
 from tests.keeper.case import GONE, KeeperCase
 
 
@@ -52,18 +52,19 @@ class ReentrantTests(KeeperCase):
         self.unit.stopped()
         self.assert_is(Goal.UP, State.STARTING)
 
-    def test_defect(self) -> None:
-        """What raises is logged, and costs those behind it nothing."""
-        mailbox, handled = Mailbox(), list[str]()
+    def test_cancel_reload_before_its_turn(self) -> None:
+        """So does the cancelling of a reload, which is made all the same."""
+        successor = MemoryUnit()
 
-        def first() -> None:
-            mailbox.post(lambda: handled.append("second"))
-            raise ZeroDivisionError
+        def ask(_: object) -> None:
+            waiting = self.keeper.reload("new", lambda: successor)
+            waiting.cancel()
+            self.failureResultOf(waiting, CancelledError)
 
-        mailbox.post(first)
-        mailbox.post(lambda: handled.append("third"))
-        self.assertEqual(handled, ["second", "third"])
-        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.bring("up")
+        self.keeper.stop().addCallback(ask)
+        self.unit.stopped()
+        self.assertIs(self.keeper.unit, successor)
 
     def test_cancel_another(self) -> None:
         """One who waits may cancel the other's waiting."""
@@ -208,10 +209,16 @@ class ChangeTests(KeeperCase):
 
     def test_since(self) -> None:
         """The time in the status is that of the last change of the state."""
+        self.clock.advance(5)
         self.bring("up")
         began = self.clock.seconds()
         self.clock.advance(5)
         self.assertEqual(self.keeper.status().since, began)
+        self.ignore(self.keeper.stop())
+        self.assertEqual(self.keeper.status().since, began + 5)
+        self.clock.advance(5)
+        self.ignore(self.keeper.start())
+        self.assertEqual(self.keeper.status().since, began + 5)
 
     def test_settled(self) -> None:
         """A keeper is settled when nothing more will happen by itself."""
