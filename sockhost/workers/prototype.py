@@ -28,6 +28,7 @@ from twisted.logger import globalLogBeginner, textFileLogObserver
 from sockhost.interfaces import SockhostError
 from sockhost.processes.collector import settle_in
 from sockhost.sockets.handler import load_handler
+from sockhost.sockets.hubreactor import install
 from sockhost.workers.forking import check_reactor, check_threads, watch_threads
 from sockhost.workers.linux import die_with_parent
 from sockhost.workers.orders import (
@@ -128,6 +129,8 @@ def prepare(spec: WorkerSpec) -> Run:
     globalLogBeginner.beginLoggingTo(
         [textFileLogObserver(sys.stderr)], redirectStandardIO=False
     )
+    if spec.hub_reactor:
+        install()
     with watch_threads() as starters:
         load_handler(str(spec.socket["handler"]))
     # Only now: a plugin may have chosen its own reactor, and is to be told.

@@ -13,6 +13,7 @@ from cattrs.preconf.json import make_converter
 
 from sockhost.config import RestartPolicy
 from sockhost.interfaces import IUnitHost
+from sockhost.sockets.hub import IHubReactor
 from sockhost.sockets.settings import SocketConfig
 
 _converter = make_converter()
@@ -43,6 +44,8 @@ class WorkerSpec:
 
     @ivar unit: the name of the unit.
     @ivar socket: the table of the socket, as plain values.
+    @ivar hub_reactor: whether they run on the reactor of L{hubreactor
+        <sockhost.sockets.hubreactor>}, as the host does.
     """
 
     unit: str
@@ -50,6 +53,7 @@ class WorkerSpec:
     run_dir: str
     log_dir: str
     config_dir: str
+    hub_reactor: bool = False
     uses: tuple[UsedUnit, ...] = field(default=())
 
     def title(self, role: str) -> str:
@@ -86,6 +90,7 @@ def make_spec(name: str, config: SocketConfig, host: IUnitHost) -> WorkerSpec:
         run_dir=host.run_dir,
         log_dir=host.log_dir,
         config_dir=host.config_dir,
+        hub_reactor=IHubReactor.providedBy(host.reactor),
         uses=_used_units(host.unit_config(name).uses, host),
     )
 

@@ -15,6 +15,7 @@ from sockhost.config import RestartPolicy, UnitConfig, structure
 from sockhost.interfaces import IUnit, IUnitHost, IUnitKind
 from sockhost.sockets.settings import SocketConfig
 from sockhost.workers.spec import WorkerSpec, make_spec
+from tests.sockets.hub_fakes import DrivenClock
 from tests.workers.hosts import socket_unit
 
 
@@ -81,6 +82,12 @@ class MakeSpecTests(SynchronousTestCase):
     def test_not_portable(self) -> None:
         """A used unit that cannot be made in a worker is left out."""
         self.assertEqual(self.spec(portable=False).uses, ())
+
+    def test_reactor(self) -> None:
+        """Workers run on the kind of reactor that the host runs on."""
+        self.assertFalse(self.spec().hub_reactor)
+        host, config = socket_unit(DrivenClock(), "/run", handler="a:B", workers=2)
+        self.assertTrue(make_spec("kv", config, host).hub_reactor)
 
     def test_title(self) -> None:
         """Titles name the unit and the role."""
