@@ -191,6 +191,9 @@ class IUnitHost(Interface):
     config_dir = Attribute(
         "Absolute path of the directory of the configuration file (C{str})."
     )
+    log_level = Attribute(
+        "The least level that is logged (C{str}): debug, info, warn or error."
+    )
 
     def use(name: str) -> Any:
         """

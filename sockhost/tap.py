@@ -14,7 +14,12 @@ from attrs import frozen
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
-from twisted.logger import globalLogBeginner, textFileLogObserver
+from twisted.logger import (
+    FilteringLogObserver,
+    LogLevel,
+    globalLogBeginner,
+    textFileLogObserver,
+)
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
@@ -23,6 +28,7 @@ from sockhost.host import ExitStatus, Host
 from sockhost.host.around import Surroundings
 from sockhost.host.exit import leave_with
 from sockhost.host.lock import run_dir_lock
+from sockhost.host.log import at_least
 from sockhost.host.notify import DaemonPipe, StartupFd, SystemdNotifier
 from sockhost.host.rehearsal import path_problems, rehearse
 from sockhost.host.signals import Signals
@@ -292,10 +298,14 @@ def main(
         watch_pid=watch_pid,
     )
     # What is refused is to be read as it is, and not as lines of a log.
+    terminal = at_least("info")
     globalLogBeginner.beginLoggingTo(
-        [textFileLogObserver(sys.stdout)], redirectStandardIO=False
+        [FilteringLogObserver(textFileLogObserver(sys.stdout), [terminal])],
+        redirectStandardIO=False,
     )
     checked = _read_or_leave(start)
+    least = LogLevel.levelWithName(checked.host.log_level)
+    terminal.setLogLevelForNamespace("", least)
 
     async def live(reactor: Any) -> None:
         host = start.make_host(reactor, checked, DaemonPipe())

@@ -120,6 +120,8 @@ class HostSettings:
         relative to the directory that the host is started in.
     @ivar control: path of the control socket.
     @ivar log_dir: where the output of units goes.
+    @ivar log_level: the least level that is logged, in C{host.jsonl}, by
+        workers, and on the terminal under C{sockhost run}.
     @ivar lifecycle: C{"module:Class"} of an L{ILifecycle
         <sockhost.interfaces.ILifecycle>}, called without arguments.
     @ivar strict: treat a bad unit as an error of the whole file.
@@ -133,6 +135,7 @@ class HostSettings:
     run_dir: str = field(default="run", validator=not_empty)
     control: str = field(default="{run_dir}/control.sock", validator=unix_path)
     log_dir: str = field(default="{run_dir}/log", validator=not_empty)
+    log_level: Literal["debug", "info", "warn", "error"] = "info"
     lifecycle: str | None = field(
         default=None, validator=validators.optional(python_name)
     )

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 from attrs import define, field
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from sockhost.host.exit import ExitStatus
-from sockhost.interfaces import SockhostError, StartupFailed
+from sockhost.host.units import Units
+from sockhost.interfaces import IHookedUnit, SockhostError, StartupFailed
 from sockhost.sockets.handler import load_object, run_hook
 
 
@@ -101,3 +102,14 @@ class HostHooks:
             await run_hook(self._hooks, name)
         except Exception:
             self.log.failure("the {hook} hook failed", hook=name)
+
+
+def run_unit_hooks(units: Units, hook: str) -> None:
+    """Call a hook of all units that have such; failures are logged."""
+    for name, unit in units.hooked(IHookedUnit):
+        running = maybeDeferred(unit.run_hook, hook)
+        running.addErrback(_blame_hook, hook, name)
+
+
+def _blame_hook(failure: Failure, hook: str, name: str) -> None:
+    HostHooks.log.failure("{hook} of {unit} failed", failure, hook=hook, unit=name)

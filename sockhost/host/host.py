@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -27,7 +27,7 @@ from sockhost.host.change import reconfigure
 from sockhost.host.end import End, verdict
 from sockhost.host.events import HostEvents
 from sockhost.host.exit import ExitStatus
-from sockhost.host.hooks import HostHooks
+from sockhost.host.hooks import HostHooks, run_unit_hooks
 from sockhost.host.lock import run_dir_lock
 from sockhost.host.log import announce
 from sockhost.host.once import Coalesced
@@ -36,7 +36,6 @@ from sockhost.host.signals import Signals, host_handlers
 from sockhost.host.units import Units, state_event
 from sockhost.interfaces import (
     HostLocked,
-    IHookedUnit,
     IHost,
     ILoggingUnit,
     INotifier,
@@ -93,7 +92,7 @@ class Host:
         self._end = End()
         self._hooks = HostHooks(config.host.lifecycle, self.config_dir)
         self._control = ControlServer(self, reactor, config.host.control)
-        self._process = HostProcess(reactor, self.log_dir, signals)
+        self._process = HostProcess(reactor, self.log_dir, signals, self.log_level)
         self._reconfiguring = Coalesced(self._reconfigure)
 
     # -- the whole life -----------------------------------------------------
@@ -274,6 +273,10 @@ class Host:
     def config_dir(self) -> str:
         return os.path.dirname(self._config.path)
 
+    @property
+    def log_level(self) -> str:
+        return self._config.host.log_level
+
     def use(self, name: str) -> Any:
         return self._units.client(name)
 
@@ -344,7 +347,7 @@ class Host:
             except Exception:
                 self.log.failure("{unit} did not reopen its log", unit=name)
         Deferred.fromCoroutine(self._hooks.reopen_logs())
-        self._run_unit_hooks("reopen_logs")
+        run_unit_hooks(self._units, "reopen_logs")
         self.log.info("logs are reopened")
 
     def shutdown(self, asked_by: str) -> None:
@@ -387,13 +390,5 @@ class Host:
                 self._around.systemd.ready()
         self.publish(Event(at=time.time(), event="reconfigured", fields=found))
         await self._hooks.reconfigure()
-        self._run_unit_hooks("reconfigure")
+        run_unit_hooks(self._units, "reconfigure")
         return found
-
-    def _run_unit_hooks(self, hook: str) -> None:
-        for name, unit in self._units.hooked(IHookedUnit):
-            running = maybeDeferred(unit.run_hook, hook)
-            running.addErrback(self._blame_hook, hook, name)
-
-    def _blame_hook(self, failure: Any, hook: str, name: str) -> None:
-        self.log.failure("{hook} of {unit} failed", failure, hook=hook, unit=name)

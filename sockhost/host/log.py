@@ -14,7 +14,10 @@ from twisted.logger import (
     ILogObserver,
     LogEvent,
     Logger,
+    LogLevel,
+    LogLevelFilterPredicate,
     LogPublisher,
+    PredicateResult,
     eventAsJSON,
     globalLogPublisher,
 )
@@ -31,17 +34,23 @@ class HostLog:
     A file of JSON lines.
 
     @ivar path: the file.
+    @ivar level: the least level of event that is written.
     """
 
     path: str
     _publisher: LogPublisher = globalLogPublisher
+    level: str = "info"
     _output: OutputLog = field(init=False)
+    _predicate: LogLevelFilterPredicate = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._output = OutputLog(self.path)
+        self._predicate = at_least(self.level)
 
     def __call__(self, event: LogEvent) -> None:
-        """Write an event."""
+        """Write an event, if it is important enough."""
+        if self._predicate(event) is PredicateResult.no:
+            return
         self._output.write(eventAsJSON(event).encode("utf-8", "replace") + b"\n")
 
     def start(self) -> None:
@@ -56,6 +65,11 @@ class HostLog:
         """Write no more events."""
         self._publisher.removeObserver(self)
         self._output.close()
+
+
+def at_least(level: str) -> LogLevelFilterPredicate:
+    """Make a filter that lets events of a level and above through."""
+    return LogLevelFilterPredicate(LogLevel.levelWithName(level))
 
 
 def announce(log: Logger, units: Iterable[UnitStatus], run_dir: str) -> None:

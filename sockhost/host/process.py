@@ -24,18 +24,21 @@ class HostProcess:
 
     @ivar log_dir: is made if it is not there.
     @ivar signals: the signals of the process; C{None} to leave them.
+    @ivar log_level: the least level of event that is logged.
     """
 
     reactor: Any
     log_dir: str
     signals: Signals | None = None
+    log_level: str = "info"
     _log: HostLog = field(init=False)
     _orphans: OrphanReaper = field(init=False)
     _subreaper: Callable[[bool], None] = become_subreaper
     _taken: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._log = HostLog(os.path.join(self.log_dir, "host.jsonl"))
+        path = os.path.join(self.log_dir, "host.jsonl")
+        self._log = HostLog(path, level=self.log_level)
         self._orphans = OrphanReaper(self.reactor)
 
     def take(self, handlers: Mapping[int, Callable[[], None]]) -> None:

@@ -45,6 +45,10 @@ class RehearsalHost:
     def config_dir(self) -> str:
         return os.path.dirname(self.config.path)
 
+    @property
+    def log_level(self) -> str:
+        return self.config.host.log_level
+
     def use(self, name: str) -> Any:
         raise NoSuchUnit(name)
 

@@ -70,6 +70,10 @@ class UnitView:
     def config_dir(self) -> str:
         return str(self._host.config_dir)
 
+    @property
+    def log_level(self) -> str:
+        return str(self._host.log_level)
+
     def use(self, name: str) -> Any:
         if name not in self.uses:
             raise NoSuchUnit(name, [f"{n} (in uses)" for n in self.uses])

@@ -133,6 +133,7 @@ class MemoryUnitHost:
     run_dir: str = field(init=False)
     log_dir: str = field(init=False)
     config_dir: str = field(init=False)
+    log_level: str = "info"
 
     def __attrs_post_init__(self) -> None:
         base = Path(self.directory).resolve()

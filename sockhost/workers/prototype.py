@@ -23,7 +23,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from setproctitle import setproctitle
-from twisted.logger import globalLogBeginner, textFileLogObserver
+from twisted.logger import globalLogBeginner
 
 from sockhost.interfaces import SockhostError
 from sockhost.processes.collector import settle_in
@@ -31,6 +31,7 @@ from sockhost.sockets.handler import load_handler
 from sockhost.sockets.hubreactor import install
 from sockhost.workers.forking import check_reactor, check_threads, watch_threads
 from sockhost.workers.linux import die_with_parent
+from sockhost.workers.log import WorkerLog
 from sockhost.workers.orders import (
     MAX_MESSAGE,
     Exited,
@@ -126,9 +127,8 @@ def prepare(spec: WorkerSpec) -> Run:
     sys.argv[:] = [spec.title("worker")]
     _import_first_from(spec.config_dir)
     _write_whole_lines()
-    globalLogBeginner.beginLoggingTo(
-        [textFileLogObserver(sys.stderr)], redirectStandardIO=False
-    )
+    log = WorkerLog(sys.stderr, f"{spec.unit} prototype", spec.log_level)
+    globalLogBeginner.beginLoggingTo([log], redirectStandardIO=False)
     if spec.hub_reactor:
         install()
     with watch_threads() as starters:
@@ -142,7 +142,12 @@ def prepare(spec: WorkerSpec) -> Run:
     check_threads(starters)
     gc.collect()
     settle_in()
-    return lambda index, port: run_worker(reactor, spec, index, port)
+
+    def run(index: int, port: socket.socket) -> int:
+        log.label = f"{spec.unit} worker {index}"
+        return run_worker(reactor, spec, index, port)
+
+    return run
 
 
 def _import_first_from(directory: str) -> None:

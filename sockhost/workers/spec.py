@@ -53,6 +53,7 @@ class WorkerSpec:
     run_dir: str
     log_dir: str
     config_dir: str
+    log_level: str = "info"
     hub_reactor: bool = False
     uses: tuple[UsedUnit, ...] = field(default=())
 
@@ -90,6 +91,7 @@ def make_spec(name: str, config: SocketConfig, host: IUnitHost) -> WorkerSpec:
         run_dir=host.run_dir,
         log_dir=host.log_dir,
         config_dir=host.config_dir,
+        log_level=host.log_level,
         hub_reactor=IHubReactor.providedBy(host.reactor),
         uses=_used_units(host.unit_config(name).uses, host),
     )

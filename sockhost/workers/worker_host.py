@@ -57,6 +57,7 @@ class WorkerHost:
         self.run_dir = spec.run_dir
         self.log_dir = spec.log_dir
         self.config_dir = spec.config_dir
+        self.log_level = spec.log_level
         self._used = {used.name: used for used in spec.uses}
         self._publish = publish
         self._keepers: dict[str, Keeper] = {}

@@ -70,6 +70,7 @@ class FakeHost:
     run_dir: str = "/nowhere"
     log_dir: str = "/nowhere"
     config_dir: str = "/nowhere"
+    log_level: str = "info"
     units: dict[str, UnitStatus] = field(
         factory=lambda: {name: unit(name) for name in ("kv", "store")}
     )

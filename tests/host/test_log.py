@@ -45,6 +45,19 @@ class HostLogTests(SynchronousTestCase):
         self.assertEqual(first["log_format"], "{unit} is {state}")
         self.assertEqual(second["text"], "é")
 
+    def test_level(self) -> None:
+        """What is less important than was asked for is left out."""
+        self.host_log.start()
+        self.log.debug("small talk")
+        self.log.info("news")
+        self.assertEqual([one["log_format"] for one in self.lines()], ["news"])
+        self.host_log.stop()
+        other = HostLog(str(self.path), self.publisher, level="debug")
+        other.start()
+        self.addCleanup(other.stop)
+        self.log.debug("small talk")
+        self.assertEqual(len(self.lines()), 2)
+
     def test_failure(self) -> None:
         """A failure is written too, whatever it holds."""
         self.host_log.start()

@@ -104,7 +104,7 @@ class UnitViewTests(UnitsCase):
     def test_rest(self) -> None:
         """Everything else is the host's."""
         self.assertIs(self.view.reactor, self.host.reactor)
-        for name in ("run_dir", "log_dir", "config_dir"):
+        for name in ("run_dir", "log_dir", "config_dir", "log_level"):
             self.assertEqual(getattr(self.view, name), getattr(self.host, name))
         event = Event(at=1.0, event="word")
         self.view.publish(event)

@@ -28,6 +28,7 @@ class LoneHost:
     run_dir: str
     log_dir: str
     config_dir: str
+    log_level: str = "info"
     units: dict[str, UnitConfig] = field(factory=dict)
     kinds: dict[str, IUnitKind] = field(factory=dict)
     events: list[Event] = field(factory=list)
