@@ -83,7 +83,11 @@ class Outlet:
     def end_turn(self) -> None:
         """Send what has gathered since C{awaited} was set."""
         self.awaited = self._call is not None
-        if self._line.unsent:
+        line = self._line
+        if len(line.unsent) == 1 and not (self._paused or line.withdrawn):
+            # One command for one reply: flush() takes 0.2 us longer.
+            self._send(line.unsent.pop())
+        elif line.unsent:
             self.flush()
 
     def flush(self) -> None:

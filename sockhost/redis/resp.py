@@ -40,6 +40,7 @@ SEARCH_LINES = 16
 C_DEPTH = 1024
 
 _MORE = object()
+_ATTRIBUTE = ord("|")
 
 
 def pack_plainly(args: tuple[Argument, ...]) -> bytes:
@@ -134,6 +135,8 @@ class RespReader:
     _slow: PlainReader | None = None
     # A message of fewer bytes is within the limits whatever it is.
     _harmless: int = 0
+    # As long as so few bytes are held, feed() need not look further.
+    _plain: int = 0
     # Since the last place between two messages: the bytes, how many they are,
     # and how many messages of them were returned.
     _held: list[bytes] = field(factory=list)
@@ -145,6 +148,7 @@ class RespReader:
         self._harmless = min(limits.bulk, 3 * limits.elements)
         if limits.depth < C_DEPTH:
             self._harmless = min(self._harmless, 4 * limits.depth)
+        self._plain = min(self._harmless, HELD_LIMIT)
         if self._fast is None:
             self._slow = PlainReader(limits)
 
@@ -155,22 +159,32 @@ class RespReader:
         @return: the messages that are complete now, in order.  Those in front
             of bad bytes are returned, and L{error} is set.
         """
-        if self.error is not None:
+        if (
+            self._held_size + len(data) <= self._plain
+            and self._slow is None
+            and data
+            and data[0] != _ATTRIBUTE
+            and b"\n|" not in data
+        ):
+            # Nearly always; the order is that of what the checks cost.
+            return self._feed_fast(data)
+        return self._feed_carefully(data)
+
+    def _feed_carefully(self, data: bytes) -> list[Any]:
+        if self.error is not None or not data:
             return []
         if self._slow is not None:
             return self._feed_slow(data)
         size = self._held_size
-        if b"\n|" in data or data.startswith(b"|") or size + len(data) > self._harmless:
+        if b"\n|" in data or data[0] == _ATTRIBUTE or size + len(data) > self._harmless:
             return self._go_slow(data)
         return (
             self._feed_searching(data) if size > HELD_LIMIT else self._feed_fast(data)
         )
 
     def _feed_fast(self, data: bytes) -> list[Any]:
+        # Not for no data, which says nothing about whether a message is under way.
         messages: list[Any] = []
-        if not data:
-            # No data says nothing about whether a message is under way.
-            return messages
         fast = self._fast
         fast.feed(data)
         try:
@@ -184,7 +198,8 @@ class RespReader:
             self._returned += len(messages)
             return messages + self._go_slow(data)
         # The last message ended where the bytes end.
-        self._release()
+        if self._held:
+            self._release()
         return messages
 
     def _hold(self, data: bytes, messages: int) -> None:
@@ -193,9 +208,8 @@ class RespReader:
         self._returned += messages
 
     def _release(self) -> None:
-        if self._held:
-            self._held.clear()
-            self._held_size = 0
+        self._held.clear()
+        self._held_size = 0
         self._returned = 0
 
     def _feed_searching(self, data: bytes) -> list[Any]:
@@ -205,7 +219,7 @@ class RespReader:
         for _ in range(SEARCH_LINES):
             cut = max(data.rfind(b"\r\n", 0, cut), 0)
         messages: list[Any] = []
-        while self._held and self.error is None and self._slow is None:
+        while data and self._held and self.error is None and self._slow is None:
             after = data.find(b"\r\n", cut) + 2
             if after < 2:
                 return messages + self._feed_fast(data)
