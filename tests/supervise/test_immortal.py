@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+
 from sockhost.interfaces import ProcessLost, UnitStuck
 from sockhost.supervise.process import ProcessUnit
 from sockhost.supervise.ready import Ready
@@ -71,6 +74,8 @@ class ImmortalTests(ProcessCase):
 
     def test_stop_while_starting(self) -> None:
         """A stop that overtakes a start fails like any other."""
+        self.host.run_dir = tempfile.mkdtemp(prefix="sockhost-")  # short, for sockets
+        self.addCleanup(shutil.rmtree, self.host.run_dir)
         unit = self.unit(ready=Ready(notify=True), grace=1.0)
         starting = self.start(unit)
         starting.addErrback(lambda failure: failure.trap(UnitStuck))
