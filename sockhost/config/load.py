@@ -64,8 +64,12 @@ def load(
     drafts, duplicates = _read_units(documents, kinds, sources)
     fatal += _wait_for_problems(path, host, drafts)
     bad = _in_file_order(documents, [*_all_problems(drafts), *duplicates])
-    if host is None or fatal or (bad and (strict or host.strict)):
+    all_count = strict or (host is not None and host.strict)
+    if all_count and (fatal or bad):
         raise ConfigError(_in_file_order(documents, [*fatal, *bad]))
+    if host is None or fatal:
+        # What ends the start first, then what would have cost one unit.
+        raise ConfigError([*_in_file_order(documents, fatal), *bad])
     return _config(path, host, drafts, bad)
 
 

@@ -170,6 +170,23 @@ class FileProblemTests(ConfigCase):
             str(error), "/nowhere/x.toml: cannot be read: No such file or directory"
         )
 
+    def test_what_ends_it_first(self) -> None:
+        """What ends the start comes before what would have cost one unit."""
+        text = '[unit.a]\nkind = "no"\n[host]\nname = 1\n[extra]\n'
+        told = [one.partition(" ")[0] for one in self.refused(text)]
+        self.assertEqual(told, ["extra", "host.name", "unit.a.kind"])
+
+    def test_broken_neighbour_first(self) -> None:
+        """So it does from a file behind, but not where all end it."""
+        os.mkdir(units_d := os.path.join(os.path.dirname(self.path), "units.d"))
+        with open(os.path.join(units_d, "b.toml"), "w") as stream:
+            stream.write("[bad]\n")
+        text = '[unit.a]\nkind = "no"\n'
+        for strict, first in ((False, "bad = {}"), (True, "unit.a.kind")):
+            told = self.refused(text, strict=strict)
+            self.assertEqual(len(told), 2)
+            self.assertIn(first, told[0])
+
     def test_nul_in_path(self) -> None:
         """A path that cannot be one."""
         error = self.assertRaises(ConfigError, load, "a\0b", {})
