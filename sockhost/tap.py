@@ -5,6 +5,7 @@ The ways in: C{twistd sockhost} and C{sockhost run}.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -22,6 +23,7 @@ from twisted.logger import (
 )
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
+from zope.interface import implementer
 
 from sockhost.config import Config, Problem, load
 from sockhost.host import ExitStatus, Host
@@ -32,9 +34,10 @@ from sockhost.host.log import at_least
 from sockhost.host.notify import DaemonPipe, StartupFd, SystemdNotifier
 from sockhost.host.rehearsal import path_problems, rehearse
 from sockhost.host.signals import Signals
-from sockhost.interfaces import ConfigError, HostLocked, SockhostError
+from sockhost.interfaces import ConfigError, HostLocked, INotifier, SockhostError
 from sockhost.plugins import kinds
 from sockhost.processes.collector import settle_in
+from sockhost.status import Event
 
 
 @frozen(kw_only=True)
@@ -90,7 +93,31 @@ class Start:
             parent=parent,
             watch_pid=self.watch_pid,
         )
-        return Host(reactor, config, self.read_again, kinds(), around, Signals(reactor))
+        signals = Signals(reactor)
+        host = Host(reactor, config, self.read_again, kinds(), around, signals)
+        host.subscribe(SettleMemory())
+        return host
+
+
+@implementer(INotifier)
+@frozen
+class SettleMemory:
+    """
+    Has the collector of garbage leave alone what is there when a host is ready.
+
+    That is 75,000 objects, nearly all of them modules and classes that stay.
+    Going through them takes 30 to 80 ms, in which no client is served, each
+    time that a full collection is due; afterwards it takes next to nothing.
+    """
+
+    collect: Callable[[], object] = gc.collect
+    freeze: Callable[[], object] = gc.freeze
+
+    def notify(self, event: Event) -> None:
+        """Do so when the host is ready."""
+        if event.event == "ready":
+            self.collect()
+            self.freeze()
 
 
 def _refuse(problems: Iterable[Problem]) -> None:

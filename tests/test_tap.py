@@ -20,8 +20,9 @@ from sockhost import tap
 from sockhost.host.exit import ExitStatus
 from sockhost.host.lock import run_dir_lock
 from sockhost.host.notify import DaemonPipe
-from sockhost.interfaces import ConfigError, HostLocked, StartupFailed
-from sockhost.tap import HostService, Options, Start, makeService
+from sockhost.interfaces import ConfigError, HostLocked, INotifier, StartupFailed
+from sockhost.status import Event
+from sockhost.tap import HostService, Options, SettleMemory, Start, makeService
 from tests.host.test_fakes import FakeReactor, temporary
 
 
@@ -214,6 +215,22 @@ class MakeServiceTests(TapCase):
         for word, value in (("uid", 0), ("gid", 0), ("chroot", "/")):
             options.parent = {word: value}  # type: ignore[assignment]
             self.assertIsInstance(makeService(options), HostService)
+
+
+class SettleMemoryTests(SynchronousTestCase):
+    """What becomes of the objects of a host that is ready."""
+
+    def test_ready(self) -> None:
+        """They are collected once and then left alone, and not before."""
+        calls: list[str] = []
+        settle = SettleMemory(
+            lambda: calls.append("collect"), lambda: calls.append("freeze")
+        )
+        verifyObject(INotifier, settle)
+        settle.notify(Event(at=1.0, event="state", unit="kv"))
+        self.assertEqual(calls, [])
+        settle.notify(Event(at=2.0, event="ready"))
+        self.assertEqual(calls, ["collect", "freeze"])
 
 
 class FakeHost:
