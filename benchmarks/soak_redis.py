@@ -1,11 +1,17 @@
 """
 Soaks the Redis client: C{python -m benchmarks.soak_redis}, for ten minutes,
-through a line that holds data up and breaks, to a server that is killed, with
-commands that are cancelled and that run out of time at random.
+through a line that holds data up and breaks, to a primary that is killed, or
+that its replica takes the place of, with commands that are cancelled and that
+run out of time at random; and then the same with a cluster.
 
 It must hold that no reply goes to the wrong caller, that no write that was
 acknowledged is lost, that nothing is executed twice, that no Deferred is left,
 and that memory stays flat.
+
+A server acknowledges a write before its replicas have it, so what a primary has
+acknowledged by itself is lost when it is replaced, whatever the client does.
+Therefore only what C{WAIT} has said to be at the replica counts as acknowledged
+here: the write and its C{WAIT} are sent in one piece.
 """
 
 from __future__ import annotations
@@ -17,20 +23,20 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field, frozen
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.task import deferLater
+from attrs import define, evolve, field, frozen
+from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.task import LoopingCall, deferLater
 
 from benchmarks import procfs
 from benchmarks.harness import Progress, Result, arguments, report
-from benchmarks.redis_proxy import RedisProxy
-from benchmarks.redis_server import Server
+from benchmarks.redis_cluster import Cluster
+from benchmarks.redis_topologies import Pair, Topology
 from sockhost.interfaces import MaybeExecuted, RedisConnectionError, RedisReplyError
-from sockhost.redis import RedisClient, connect
+from sockhost.redis.resp import encode_command
 
 GROWTH_LIMIT = 16 * 1024 * 1024
 """Bytes that memory may vary by; what leaks grows by more in ten minutes."""
@@ -39,6 +45,12 @@ KEYS = 50
 WORKERS = 8
 SETTLE = 15.0
 """Seconds in which everything must have come to an end."""
+
+WAIT = encode_command(("WAIT", 1, 200))
+
+REFUSALS = {"LOADING", "READONLY", "UNBLOCKED", "MASTERDOWN", "CLUSTERDOWN"}
+REFUSALS |= {"MOVED", "ASK", "TRYAGAIN"}
+"""What a server says when it has executed nothing."""
 
 
 @frozen
@@ -49,13 +61,17 @@ class Plan:
     @ivar seconds: how long.
     @ivar cut_every: seconds between two breaks of the line, about.
     @ivar kill_every: seconds between two kills of the server, about.
+    @ivar fail_over_every: seconds between two failovers, about.
     @ivar seed: of all that is random.
+    @ivar cluster: whether it is done to a cluster.
     """
 
     seconds: float = 600.0
     cut_every: float = 1.0
     kill_every: float = 8.0
+    fail_over_every: float = 8.0
     seed: int = 1
+    cluster: bool = False
 
 
 @define
@@ -90,14 +106,15 @@ class Soak:
 
     reactor: Any
     plan: Plan
-    client: RedisClient
-    proxy: RedisProxy
-    server: Server
+    client: Any
+    servers: Topology
     outcome: Outcome = field(factory=Outcome)
     chance: random.Random = field(factory=random.Random)
     ends: float = 0.0
     _serial: int = 0
+    # What was popped since the last trouble, which may undo a pop.
     _given: set[bytes] = field(factory=set)
+    _epoch: int = 0
 
     def running(self) -> bool:
         """C{True} until the time is over."""
@@ -105,35 +122,31 @@ class Soak:
 
     async def run(self) -> None:
         """Do everything, and check what is left."""
-        self.chance.seed(self.plan.seed)
         self.ends = self.reactor.seconds() + self.plan.seconds
-        self.proxy.delay = self._delay
-        tasks = [self._echo(), self._cut(), self._kill(), self._watch()]
+        tasks = [self._echo(), self._cut(), self._watch()]
+        tasks += [self._now_and_then(self.plan.kill_every, self.servers.kill)]
+        tasks += [self._now_and_then(self.plan.fail_over_every, self.servers.fail_over)]
         tasks += [self._pop(), self._push(), self._batch()]
         tasks += [self._write(number) for number in range(WORKERS)]
         tasks += [self._count(number) for number in range(WORKERS)]
         for task in [Deferred.fromCoroutine(each) for each in tasks]:
             await task
-        self.outcome.counts["cuts"] = self.proxy.cuts
+        self.outcome.counts.update(self.servers.counts)
 
     # -- the misfortunes ----------------------------------------------------
-
-    def _delay(self) -> float:
-        return self.chance.random() ** 4 * 0.05 if self.chance.random() < 0.2 else 0.0
 
     async def _cut(self) -> None:
         while self.running():
             await self._pause(self.plan.cut_every)
-            self.proxy.cut_all()
+            self.servers.cut()
 
-    async def _kill(self) -> None:
+    async def _now_and_then(
+        self, mean: float, happen: Callable[[], Awaitable[None]]
+    ) -> None:
         while self.running():
-            await self._pause(self.plan.kill_every)
+            await self._pause(mean)
             if self.running():
-                self.outcome.counts["kills"] += 1
-                self.server.stop()
-                await deferLater(self.reactor, self.chance.random() * 0.3)
-                self.server.start()
+                await happen()
 
     async def _pause(self, mean: float) -> None:
         seconds = min(mean * (0.5 + self.chance.random()), self.ends - self.now())
@@ -154,8 +167,20 @@ class Soak:
         """Issue a command, and count it and its outcome."""
         if self.chance.random() < 0.1:
             options.setdefault("timeout", 0.02 + self.chance.random() * 0.2)
+        return self._counted(self.client.execute(*args, **options))
+
+    def issue_durably(self, key: str, *args: Any) -> Deferred[Any]:
+        """The same for a write to a key, with a C{WAIT} behind it."""
+        try:
+            holder = self.servers.holder(self.client, key)
+        except RedisConnectionError:
+            return self._counted(fail())
+        data = encode_command(args) + WAIT
+        timeout = 0.1 + self.chance.random() if self.chance.random() < 0.1 else None
+        return self._counted(holder.send_many(2, data, timeout).addCallback(_replies))
+
+    def _counted(self, sent: Deferred[Any]) -> Deferred[Any]:
         self.outcome.counts["issued"] += 1
-        sent = self.client.execute(*args, **options)
         sent.addBoth(self._settled)
         if self.chance.random() < 0.05:
             self.reactor.callLater(self.chance.random() * 0.02, sent.cancel)
@@ -184,7 +209,7 @@ class Soak:
             await deferLater(self.reactor, 0.01)
             return "not", None
         except RedisReplyError as error:
-            if error.code != "LOADING":
+            if error.code not in REFUSALS:
                 self.outcome.problems.append(f"the server says {error}")
             return "not", None
         self.outcome.counts["done"] += 1
@@ -207,17 +232,15 @@ class Soak:
 
     async def _batch(self) -> None:
         """The same, in one piece."""
-        from sockhost.redis.resp import encode_command
-
         while self.running():
             tokens = [self._token() for _ in range(20)]
-            data = b"".join(encode_command(("ECHO", token)) for token in tokens)
-            self.outcome.counts["issued"] += 1
-            sent = self.client.send_many(len(tokens), data, timeout=5.0)
-            sent.addBoth(self._settled)
-            state, replies = await self.outcome_of(sent)
-            if state == "done" and replies != tokens:
-                self.outcome.problems.append("a batch got replies of others")
+            pipeline = self.client.pipeline()
+            for token in tokens:
+                pipeline.echo(token)
+            _, replies = await self.outcome_of(self._counted(pipeline.run(5.0)))
+            for token, reply in zip(tokens, replies or tokens, strict=True):
+                if reply != token and not isinstance(reply, Exception):
+                    self.outcome.problems.append(f"in a batch {token!r} got {reply!r}")
             await deferLater(self.reactor, self.chance.random() * 0.02)
 
     async def _write(self, worker: int) -> None:
@@ -225,10 +248,12 @@ class Soak:
         possible: dict[str, set[bytes | None]] = {}
         while self.running():
             key, value = f"w{worker}:{self.chance.randrange(KEYS)}", self._token()
-            state, _ = await self.outcome_of(self.issue("SET", key, value))
-            if state == "done":
+            sent = self.issue_durably(key, "SET", key, value)
+            state, reply = await self.outcome_of(sent)
+            if state == "done" and reply[1] > 0:
+                self.outcome.counts["acknowledged by WAIT"] += 1
                 possible[key] = {value}
-            elif state == "maybe":
+            elif state != "not":
                 possible.setdefault(key, {None}).add(value)
         for key, values in possible.items():
             found = await self._certain("GET", key)
@@ -237,17 +262,19 @@ class Soak:
 
     async def _count(self, worker: int) -> None:
         """Nothing is executed twice, and nothing acknowledged is lost."""
-        key, done, maybe = f"n{worker}", 0, 0
+        key, most, least = f"n{worker}", 0, 0
         while self.running():
-            state, reply = await self.outcome_of(self.issue("INCR", key))
-            maybe += state == "maybe"
-            done += state == "done"
-            if state == "done" and not done <= reply <= done + maybe:
-                self.outcome.problems.append(f"{key} is {reply} of {done}+{maybe}")
+            state, reply = await self.outcome_of(self.issue_durably(key, "INCR", key))
+            most += state != "not"
+            if state == "done" and not least < reply[0] <= most:
+                self.outcome.problems.append(f"{key} is {reply[0]}, not {least}-{most}")
+            if state == "done" and reply[1] > 0:
+                self.outcome.counts["acknowledged by WAIT"] += 1
+                least = reply[0]
             await deferLater(self.reactor, 0)
         found = int(await self._certain("GET", key) or 0)
-        if not done <= found <= done + maybe:
-            self.outcome.problems.append(f"{key} ends as {found} of {done}+{maybe}")
+        if not least <= found <= most:
+            self.outcome.problems.append(f"{key} ends as {found}, not {least}-{most}")
 
     async def _push(self) -> None:
         while self.running():
@@ -260,11 +287,18 @@ class Soak:
             sent = self.issue("BLPOP", "list", 1)
             state, reply = await self.outcome_of(sent)
             if state == "done" and reply is not None:
+                self._begin_anew()
                 if reply[1] in self._given:
                     self.outcome.problems.append(f"{reply[1]!r} was popped twice")
                 self._given.add(reply[1])
                 if len(self._given) > 10_000:
                     self._given.clear()
+
+    def _begin_anew(self) -> None:
+        epoch = self.servers.epoch
+        if epoch != self._epoch or epoch % 2:
+            self._epoch = epoch
+            self._given.clear()
 
     async def _certain(self, *args: Any) -> Any:
         deadline = self.now() + SETTLE
@@ -277,79 +311,85 @@ class Soak:
         return None
 
 
+def _replies(replies: list[Any]) -> list[Any]:
+    wrong = [each for each in replies if isinstance(each, RedisReplyError)]
+    if wrong:
+        raise wrong[0]
+    return replies
+
+
 async def soak(reactor: Any, plan: Plan) -> Outcome:
     """Set everything up, do it, and take it down again."""
     directory = Path(tempfile.mkdtemp(prefix="sockhost-soak-"))
-    server = Server(directory, options=("--appendonly", "yes", "--appendfsync", "no"))
-    server.start()
-    line = str(directory / "line.sock")
-    proxy = RedisProxy(reactor, line, server.path)
+    chance = random.Random(plan.seed)
+    kind = Cluster if plan.cluster else Pair
+    servers: Topology = kind(reactor, directory, chance)
     try:
-        client = await connect(f"unix://{line}", reactor, timeout=5.0, wait=2.0)
-        run = Soak(reactor, plan, client, proxy, server)
+        await servers.start()
+        client = await servers.connect(timeout=5.0, wait=2.0)
+        run = Soak(reactor, plan, client, servers, chance=chance)
         await run.run()
         await client.close()
-        if client.lent or client.queued or client.outstanding:
+        if client.connected or servers.holds_something(client):
             run.outcome.problems.append("the closed client holds something")
         run.outcome.judge()
         return run.outcome
     finally:
-        await proxy.stop()
-        server.stop()
+        await servers.stop()
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def results(outcome: Outcome, seconds: float) -> list[Result]:
+def results(outcome: Outcome, plan: Plan) -> list[Result]:
     """The figures of a run."""
     figures = [(name, float(value), "") for name, value in outcome.counts.items()]
     memory = outcome.memory or [0]
     figures += [
         ("memory, first", memory[0] / 2**20, "MiB"),
         ("memory, last", memory[-1] / 2**20, "MiB"),
-        ("commands in a second", outcome.counts["settled"] / seconds, "op/s"),
+        ("commands in a second", outcome.counts["settled"] / plan.seconds, "op/s"),
         ("problems", float(len(outcome.problems)), ""),
     ]
+    where = "cluster" if plan.cluster else "pair"
     return [
-        Result(name, "sockhost", value, unit, "sockhost", 1.0, [value])
+        Result(f"{where}: {name}", "sockhost", value, unit, "sockhost", 1.0, [value])
         for name, value, unit in figures
     ]
 
 
+async def _show(reactor: Any, plan: Plan, found: list[tuple[Plan, Outcome]]) -> None:
+    progress = Progress(plan.seconds)
+    began = time.monotonic()
+    what = "a cluster" if plan.cluster else "a primary and its replica"
+    looping = LoopingCall(lambda: progress.at(time.monotonic() - began, what))
+    looping.start(0.5)
+    found.append((plan, await soak(reactor, plan)))
+    looping.stop()
+    progress.clear()
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Soak and report."""
-    from twisted.internet import reactor
     from twisted.internet.task import react
 
     options = arguments(__doc__, argv)
-    plan = Plan(seconds=20.0) if options.quick else Plan(seed=time.time_ns())
-    found: list[Outcome] = []
+    plan = Plan(seconds=10.0 if options.quick else 300.0, seed=time.time_ns())
+    found: list[tuple[Plan, Outcome]] = []
 
-    async def run(_reactor: Any) -> None:
-        progress = Progress(plan.seconds)
-        began = time.monotonic()
-
-        def tick() -> None:
-            progress.at(time.monotonic() - began, "soaking")
-
-        from twisted.internet.task import LoopingCall
-
-        looping = LoopingCall(tick)
-        looping.start(0.5)
-        found.append(await soak(reactor, plan))
-        looping.stop()
-        progress.clear()
+    async def run(reactor: Any) -> None:
+        for each in (plan, evolve(plan, cluster=True)):
+            await _show(reactor, each, found)
 
     try:
         react(lambda each: Deferred.fromCoroutine(run(each)))
     except SystemExit as ended:
-        if not found:
+        if len(found) < 2:
             return int(ended.code or 1)
-    outcome = found[0]
-    report(results(outcome, plan.seconds), [], options.json)
-    for problem in outcome.problems[:20]:
+    report([each for it in found for each in results(it[1], it[0])], [], options.json)
+    problems = [problem for _, outcome in found for problem in outcome.problems]
+    for problem in problems[:20]:
         print(f"problem: {problem}")
-    print(f"seed {plan.seed}, {len(outcome.problems)} problems")
-    return 1 if outcome.problems else 0
+    print(f"seed {plan.seed}, {len(problems)} problems")
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":

@@ -18,14 +18,24 @@ class SoakTests(TestCase):
 
     async def test_soak(self) -> None:
         """
-        Through cuts, delays, kills and cancels no reply goes to the wrong
+        Through cuts, delays, kills, failovers and cancels no reply goes to the wrong
         caller, nothing acknowledged is lost, and nothing is left.
         """
-        outcome = await soak(reactor, Plan(seconds=8.0, kill_every=3.0))
+        outcome = await soak(
+            reactor, Plan(seconds=10.0, kill_every=3.0, fail_over_every=3.0)
+        )
         self.assertEqual(outcome.problems, [])
         self.assertGreater(outcome.counts["done"], 500)
-        for misfortune in ("maybe", "cuts", "kills"):
+        for misfortune in ("maybe", "cuts", "kills", "failovers"):
             self.assertGreater(outcome.counts[misfortune], 0, misfortune)
+
+    async def test_cluster(self) -> None:
+        """The same holds with a cluster."""
+        plan = Plan(seconds=10.0, kill_every=4.0, fail_over_every=3.0, cluster=True)
+        outcome = await soak(reactor, plan)
+        self.assertEqual(outcome.problems, [])
+        self.assertGreater(outcome.counts["acknowledged by WAIT"], 500)
+        self.assertGreater(outcome.counts["failovers"], 0)
 
 
 class OutcomeTests(SynchronousTestCase):
