@@ -142,7 +142,7 @@ class Hub:
         if self.greedy:
             self.greedy.pop(fd, None)
         if len(self.watched) == self._nested:
-            if self._turning:
+            if self._turning or self._driven:
                 self.unsettled.append(self._close_if_empty)
             else:
                 self._close()
@@ -184,26 +184,35 @@ class Hub:
         """
         if self._epoll is None:
             return
-        get = self.watched.get
         self._turning = True
         try:
-            happened = self._epoll.poll(0 if self.unsettled else timeout, EVENTS)
-            count = len(happened)
-            self.share = TURN_BYTES if count < 2 else self._share(count)
-            if count > CROWD and self.greedy:
-                happened = self._serve_fairly(happened)
-            for fd, events in happened:
-                # An earlier event of this turn may have ended it.
-                watched = get(fd)
-                if watched is not None:
-                    try:
-                        watched.event(events)
-                    except BaseException:
-                        self._broken(watched)
-            if self.unsettled:
-                self.settle()
+            self.serve(self._epoll.poll(0 if self.unsettled else timeout, EVENTS))
         finally:
             self._turning = False
+
+    def serve(self, happened: list[tuple[int, int]]) -> None:
+        """
+        Do a turn for those who have something.
+
+        @param happened: what the epoll says.
+        """
+        count = len(happened)
+        if count > 1:
+            self.share = self._share(count)
+            if count > CROWD and self.greedy:
+                happened = self._serve_fairly(happened)
+        get = self.watched.get
+        for fd, events in happened:
+            # An earlier event of this turn may have ended it.
+            watched = get(fd)
+            if watched is not None:
+                try:
+                    watched.event(events)
+                except BaseException:
+                    self.broken(watched)
+        self.share = TURN_BYTES
+        if self.unsettled:
+            self.settle()
 
     def settle(self) -> None:
         """
@@ -262,7 +271,7 @@ class Hub:
             try:
                 watched.event(events)
             except BaseException:
-                self._broken(watched)
+                self.broken(watched)
 
     def _share(self, count: int) -> int:
         return max(TURN_BYTES // count, LEAST_SHARE)
@@ -271,8 +280,8 @@ class Hub:
         if len(self.watched) == self._nested:
             self._close()
 
-    def _broken(self, watched: Watched) -> None:
-        # A defect of ours: what may be damaged by it is ended.
+    def broken(self, watched: Watched) -> None:
+        """An event was too much for it: what may be damaged by that is ended."""
         failure = Failure()
         self._log.failure("a connection broke", failure)
         watched.shut(failure)

@@ -24,19 +24,12 @@ from twisted.internet.main import installReactor
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from sockhost.sockets.hub import Hub, IHubReactor
+from sockhost.sockets.hub import EVENTS, Hub, IHubReactor
 
 KNOWN = (Version("Twisted", 26, 4, 0), Version("Twisted", 26, 10, 0))
 """The first and the last version that this was tested with."""
 
-PRIVATE = (
-    "_justStopped",
-    "_newTimedCalls",
-    "_pendingTimedCalls",
-    "_poller",
-    "_started",
-    "threadCallQueue",
-)
+PRIVATE = ("_newTimedCalls", "_pendingTimedCalls", "_poller")
 """What is used of the reactor that is no public interface of it."""
 
 LONGEST = 2147483
@@ -66,7 +59,8 @@ class HubReactor(EPollReactor):
     """An epoll reactor that waits in a hub, while there is one."""
 
     _hub: Hub | None = None
-    _others_served = False
+    # Whether Twisted's part of a turn is due.
+    _due = False
 
     def drive(self, hub: Hub) -> None:
         """See L{IHubReactor.drive}."""
@@ -84,27 +78,52 @@ class HubReactor(EPollReactor):
 
     def serve_others(self) -> None:
         """Serve what is not in the hub."""
-        self._others_served = True
+        self._due = True
         super().doPoll(0)
+
+    def stop(self) -> None:
+        """Stop, after this turn."""
+        self._due = True
+        super().stop()
+
+    def crash(self) -> None:
+        """Stop without saying so to anybody."""
+        self._due = True
+        super().crash()
 
     def doPoll(self, timeout: float | None) -> None:
         """Wait for something, and serve it."""
+        self._due = False
         hub = self._hub
-        if hub is None:
-            super().doPoll(timeout)
-            return
-        self._others_served = False
-        if hub.unsettled:
+        if hub is not None and hub.unsettled:
             hub.settle()
-        while self._hub is not None:
-            hub.turn(-1 if timeout is None else timeout)
-            if (
-                self._others_served
-                or self._newTimedCalls
-                or self.threadCallQueue
-                or self._justStopped
-                or not self._started
-            ):
+            # Something may be due now for which nobody has told us to be back.
+            if self._due or self._newTimedCalls:
+                timeout = 0
+        if self._hub is None:
+            super().doPoll(timeout)
+        else:
+            self._turn(self._hub, -1 if timeout is None else timeout)
+
+    def _turn(self, hub: Hub, timeout: float) -> None:
+        poll, watched = hub.poller.poll, hub.watched
+        while True:
+            happened = poll(0 if hub.unsettled else timeout, EVENTS)
+            if len(happened) == 1:
+                # As in any ping-pong.  What is not called and not looked up
+                # here are 0.2 of the 7 microseconds that one takes.
+                ((fd, events),) = happened
+                one = watched[fd]
+                try:
+                    one.event(events)
+                except BaseException:
+                    hub.broken(one)
+                if hub.unsettled:
+                    hub.settle()
+            else:
+                hub.serve(happened)
+            # A call from another thread wakes the reactor by a descriptor.
+            if self._due or self._newTimedCalls or self._hub is None:
                 return
             # Nothing but the hub: do not leave it for what is not due, which
             # would cost as much as a turn of the hub itself.
@@ -113,7 +132,7 @@ class HubReactor(EPollReactor):
                 if timeout <= 0:
                     return
                 timeout = min(timeout, LONGEST)
-            elif timeout is not None:
+            elif timeout >= 0:
                 return
 
     doIteration = doPoll

@@ -5,6 +5,7 @@ there are L{tests.functional.test_hub}.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -15,7 +16,14 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from sockhost.sockets import hubreactor
-from sockhost.sockets.hubreactor import KNOWN, PRIVATE, install, unknown
+from sockhost.sockets.hubreactor import (
+    KNOWN,
+    LONGEST,
+    PRIVATE,
+    HubReactor,
+    install,
+    unknown,
+)
 
 
 class UnknownTests(SynchronousTestCase):
@@ -80,3 +88,119 @@ class InstallTests(SynchronousTestCase):
         """C{twistd} finds it."""
         (found,) = (each for each in getReactorTypes() if each.shortName == "sockhost")
         self.assertIn("in front of all others", found.description)
+
+
+class FakeHub:
+    """
+    A hub whose epoll says what a test wants.
+
+    @ivar polled: how long each wait might have taken.
+    @ivar events: what each descriptor was told.
+    """
+
+    def __init__(self, *happened: list[tuple[int, int]]) -> None:
+        self.poller = self
+        self.polled: list[float] = []
+        self.events: list[tuple[int, int]] = []
+        self.broken = mock.Mock()
+        self.on_event: Callable[[], object] = list
+        self.unsettled: list[Callable[[], object]] = []
+        self.watched = {fd: SimpleNamespace(event=self.event) for fd in range(3)}
+        self._happened = list(happened)
+
+    def poll(self, timeout: float, _: int) -> list[tuple[int, int]]:
+        """See C{select.epoll}."""
+        self.polled.append(timeout)
+        return self._happened.pop(0) if self._happened else []
+
+    def event(self, events: int) -> None:
+        """See L{Watched}."""
+        self.events.append((len(self.events), events))
+        self.on_event()
+
+    def serve(self, happened: list[tuple[int, int]]) -> None:
+        """See L{Hub.serve}."""
+        self.events += happened
+
+    def settle(self) -> None:
+        """See L{Hub.settle}."""
+        calls, self.unsettled = self.unsettled, []
+        for call in calls:
+            call()
+
+
+class TurnTests(SynchronousTestCase):
+    """Tests for a turn of the reactor that waits in a hub."""
+
+    def setUp(self) -> None:
+        """Make a reactor without a descriptor."""
+        made: Any = HubReactor.__new__(HubReactor)
+        self.reactor = made
+        made._newTimedCalls, made._pendingTimedCalls = [], []
+        made._stopped, made._eventTriggers = False, {}
+        made.seconds = lambda: 100.0
+
+    def poll(self, hub: FakeHub, timeout: float | None = None) -> FakeHub:
+        """Do a turn."""
+        self.reactor._hub = hub
+        self.reactor.doPoll(timeout)
+        return hub
+
+    def call_later(self) -> object:
+        """Ask for a call."""
+        return self.reactor.callLater(0, list)
+
+    def test_stays(self) -> None:
+        """It waits again and again, until a call is due."""
+        hub = FakeHub([(1, 1)], [(1, 1), (2, 4)], [(0, 16)])
+        hub.on_event = lambda: len(hub.polled) == 3 and self.call_later()
+        self.poll(hub)
+        self.assertEqual(hub.polled, [-1, -1, -1])
+        self.assertEqual(hub.events, [(0, 1), (1, 1), (2, 4), (3, 16)])
+
+    def test_stop(self) -> None:
+        """A stop, of either kind, is not waited with."""
+        for stop in (self.reactor.stop, self.reactor.crash):
+            hub = FakeHub([(1, 1)], [(1, 1)])
+            hub.on_event = stop
+            self.assertEqual(self.poll(hub).polled, [-1])
+
+    def test_wanted_at_the_end(self) -> None:
+        """What the end of the last turn has asked for is not waited with."""
+        for ask in (self.call_later, self.reactor.stop):
+            hub = FakeHub()
+            hub.unsettled.append(ask)
+            self.assertEqual(self.poll(hub).polled, [0])
+            self.reactor._newTimedCalls.clear()
+
+    def test_unsettled(self) -> None:
+        """It does not wait while something is to be done at the end of a turn."""
+        hub = FakeHub([(1, 1)], [(1, 1)])
+        done: list[int] = []
+        hub.on_event = lambda: hub.unsettled.append(lambda: done.append(1))
+        hub.unsettled.append(lambda: hub.unsettled.append(lambda: done.append(0)))
+        self.poll(hub, 7)
+        self.assertEqual((hub.polled, done), ([0], [0, 1]))
+
+    def test_pending(self) -> None:
+        """It waits no longer than until the next call, and only so often."""
+        for due, polled in ((103.0, [9, 3.0]), (1e9, [9, LONGEST]), (99.0, [9])):
+            self.reactor._pendingTimedCalls[:] = [SimpleNamespace(time=due)]
+            hub = FakeHub([(1, 1)], [(1, 1)])
+            hub.on_event = lambda hub=hub: (  # type: ignore[misc]
+                len(hub.polled) == 2 and self.call_later()
+            )
+            self.assertEqual(self.poll(hub, 9).polled, polled)
+            self.reactor._newTimedCalls.clear()
+
+    def test_breaks(self) -> None:
+        """A connection that cannot take its event is ended, and no other."""
+
+        def fail() -> None:
+            hub.watched.clear()
+            raise ValueError("bug")
+
+        hub = FakeHub([(1, 1)], [(1, 1), (2, 1)])
+        one, hub.on_event = hub.watched[1], fail
+        self.poll(hub, 0)
+        hub.broken.assert_called_once_with(one)
