@@ -29,6 +29,8 @@ def execute_alone(
     """
     Send one encoded command on a connection to itself.
 
+    @param timeout: seconds; otherwise the command's own limit is the only one,
+        as that of the connection is for commands that are answered at once.
     @return: like that of L{RedisConnection.execute}, but cancelling it, or its
         running out of time, closes the connection: so the server does not take
         an item out of a list for nobody.
@@ -38,9 +40,10 @@ def execute_alone(
 
 async def _execute(lender: Lender, data: bytes, timeout: float | None) -> Any:
     connection = await lender.dedicated()
+    limit = 0.0 if timeout is None else timeout
     connection.hold_pings(True)
     try:
-        return await connection.enqueue(Slot(connection.withdraw), data, timeout)
+        return await connection.enqueue(Slot(connection.withdraw), data, limit)
     finally:
         connection.hold_pings(False)
         # One that still owes the reply is closed by this.

@@ -47,8 +47,8 @@ class RedisConfig:
     @ivar credentials: C{"module:function"}; it is called for each new connection
         and returns user and password, instead of those above.
     @ivar client_name: what C{CLIENT LIST} shows; empty for the unit's name.
-    @ivar timeout: seconds after which a command without a reply fails; 0 for
-        no limit.
+    @ivar timeout: seconds after which a command without a reply fails, unless it
+        is one that blocks; 0 for no limit.
     @ivar wait: seconds that a command waits for a connection.
     @ivar max_queued: how many commands may be unanswered, sent or not.
     @ivar when_full: what becomes of more than C{max_queued} commands:

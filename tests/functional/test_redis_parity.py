@@ -267,7 +267,8 @@ class KnownDefectsTests(_Case):
         txredisapi: the limit of ordinary commands is not that of those that
         block; one that is given its own keeps it, and costs no connection.
         """
-        client = await self.connect(timeout=5.0)
+        client = await self.connect(timeout=0.4)
+        self.assertIsNone(await client.execute("BLPOP", "none", 1))
         with self.assertRaises(CommandTimeout):
             await client.execute("DEBUG", "SLEEP", "0.5", timeout=0.2)
         self.assertEqual(await client.execute("PING", timeout=0), b"PONG")

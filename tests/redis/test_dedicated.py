@@ -125,6 +125,15 @@ class BlockingTests(_Case):
         self.failureResultOf(blocked, CommandTimeout)
         self.assertTrue(wire.aborted)
 
+    def test_usual_limit(self) -> None:
+        """The limit of ordinary commands is not its own."""
+        blocked = self.client.execute("BLPOP", "a", 30)
+        self.asked[-1].callback(self.make(timeout=1.0))
+        self.clock.pump([1.0] * 29)
+        self.assertNoResult(blocked)
+        self.wires[-1].send(b"*-1\r\n")
+        self.assertIsNone(self.successResultOf(blocked))
+
     def test_error(self) -> None:
         """An error reply is its outcome, and the connection is kept."""
         blocked, wire = self.block()
