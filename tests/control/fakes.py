@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from attrs import define, evolve, field
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, execute, fail
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -134,18 +134,11 @@ class FakeHost:
         return self._asked("reload", name, asked_by)
 
     def clients(self, name: str) -> Deferred[Sequence[Mapping[str, object]]]:
-        self._known(name)
-        found = self.connected.get(name)
-        return fail(NoClients(name)) if found is None else succeed(found)
+        return execute(self._connected, name)
 
     def kick(self, name: str, client: str, asked_by: str) -> Deferred[None]:
         self.calls.append(Call("kick", f"{name} {client}", asked_by))
-        found = self.connected.get(name)
-        if found is None:
-            return fail(NoClients(name))
-        if client not in [one["id"] for one in found]:
-            return fail(NoSuchClient(name, client))
-        return succeed(None)
+        return execute(self._kick, name, client)
 
     def reconfigure(self, asked_by: str) -> Deferred[Mapping[str, Sequence[str]]]:
         return self._asked("reconfigure", None, asked_by)
@@ -171,6 +164,17 @@ class FakeHost:
     def becomes(self, name: str, **changes: Any) -> None:
         """Change what is told of a unit."""
         self.units[name] = evolve(self.units[name], **changes)
+
+    def _connected(self, name: str) -> Sequence[Mapping[str, object]]:
+        self._known(name)
+        found = self.connected.get(name)
+        if found is None:
+            raise NoClients(name)
+        return found
+
+    def _kick(self, name: str, client: str) -> None:
+        if client not in [one["id"] for one in self._connected(name)]:
+            raise NoSuchClient(name, client)
 
     def _known(self, name: str) -> None:
         if name not in self.units:

@@ -9,11 +9,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from attrs import define
+from twisted.internet.interfaces import ITransport
 from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
-from sockhost.interfaces import Disconnected, FrameError, IClient
+from sockhost.interfaces import Disconnected, FrameError, IClient, SockhostError
 from sockhost.testing.contracts._case import ContractCase, contract_tests
+
+COUNTERS = ("frames_in", "frames_out", "bytes_in", "bytes_out", "in_flight", "queued")
 
 
 @define(kw_only=True)
@@ -74,6 +77,62 @@ class _ClientContract(ContractCase):
         self.client.data = kept
         self.assertIs(self.client.data, kept)
         self.assertIsNot(self.fixture.other.data, kept)
+
+    def test_facts(self) -> None:
+        """What it counts and knows beside is of the right types."""
+        for name in COUNTERS:
+            count = getattr(self.client, name)
+            self.assertIsInstance(count, int, name)
+            self.assertGreaterEqual(count, 0, name)
+        for group in self.client.groups:
+            self.assertIsInstance(group, int)
+        self.assertIsInstance(self.client.pidfd, int | None)
+        self.assertEqual(self.client.pidfd, self.client.pidfd)
+        if self.client.transport is not None:
+            verifyObject(ITransport, self.client.transport)
+        if self.client.sender is not None:
+            self.assertIsInstance(self.client.sender.uid, int | None)
+
+    async def test_counted(self) -> None:
+        """What is sent to it is counted, and waits until it is taken."""
+        frames, size = self.client.frames_out, self.client.bytes_out
+        for payload in (b"one", b"three"):
+            self.client.send(payload)
+        self.assertEqual(self.client.frames_out, frames + 2)
+        self.assertGreaterEqual(self.client.bytes_out, size + len(b"onethree"))
+        await self.turn(self.fixture.take)
+        self.assertEqual(self.client.queued, 0)
+        self.assertEqual(self.fixture.other.frames_out, 0)
+
+    def test_take_fds(self) -> None:
+        """What it has passed can be taken once; this one has passed nothing."""
+        self.assertEqual(list(self.client.take_fds()), [])
+
+    async def test_send_no_descriptor(self) -> None:
+        """What is no descriptor cannot be passed, and nothing is sent then."""
+        kinds = (SockhostError, OSError, ValueError)
+        await self.refused(lambda: self.client.send_fds(b"with", [-1]), *kinds)
+        self.assertTrue(self.client.connected)
+        await self.turn(self.fixture.take)
+        self.assertEqual(list(self.fixture.frames()), [])
+
+    async def test_gone_facts(self) -> None:
+        """What it was is still known when it has left."""
+        known = (self.client.id, self.client.pid, self.client.uid, self.client.gid)
+        self.client.send(b"one")
+        await self.turn(self.fixture.take)
+        frames, size = self.client.frames_out, self.client.bytes_out
+        await self.gone()
+        self.assertEqual(
+            (self.client.id, self.client.pid, self.client.uid, self.client.gid), known
+        )
+        self.assertEqual(
+            (self.client.frames_out, self.client.bytes_out), (frames, size)
+        )
+        self.assertEqual((self.client.in_flight, self.client.queued), (0, 0))
+        self.assertEqual(list(self.client.groups), [])
+        self.assertIsNone(self.client.pidfd)
+        self.assertEqual(list(self.client.take_fds()), [])
 
     async def test_send(self) -> None:
         """Frames arrive in order, and each send ends when its frame is taken."""

@@ -24,6 +24,8 @@ from sockhost.interfaces import (
     INotifier,
     IUnitHost,
     IUnitKind,
+    NoClients,
+    NoSuchClient,
     NoSuchUnit,
     SockhostError,
 )
@@ -164,6 +166,24 @@ class HostContract(UnitHostContract):
             method = getattr(self.host, verb)
             error = await self.refused(lambda m=method: m(NOBODY, ME), NoSuchUnit)  # type: ignore[misc]
             self.assertEqual(error.name, NOBODY)
+
+    async def test_clients(self) -> None:
+        """A unit has clients that can be listed, or none at all; nobody is no one's."""
+        await self.refused(lambda: self.host.clients(NOBODY), NoSuchUnit)
+        await self.refused(lambda: self.host.kick(NOBODY, "1", ME), NoSuchUnit)
+        for name in self.fixture.units:
+            try:
+                found = await self.host.clients(name)
+            except NoClients as error:
+                self.assertEqual(error.name, name)
+                await self.refused(lambda n=name: self.host.kick(n, "1", ME), NoClients)  # type: ignore[misc]
+            else:
+                for each in found:
+                    self.assertIsInstance(each["id"], str)
+                await self.refused(
+                    lambda n=name: self.host.kick(n, NOBODY, ME),  # type: ignore[misc]
+                    NoSuchClient,
+                )
 
     def test_subscribe(self) -> None:
         """A notifier is told of every event in order, until it has enough."""
