@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import tempfile
 import tomllib
 from collections.abc import Callable, Mapping
@@ -22,6 +23,7 @@ from sockhost.config.values import Problem
 
 UNITS_D = "units.d"
 _DEPTH_MAX = 50
+_SIZE_MAX = 16 * 1024 * 1024
 
 
 @frozen
@@ -89,8 +91,7 @@ def _document(
 
 def _parsed(file: str, problems: list[Problem]) -> dict[str, Any]:
     try:
-        with open(file, "rb") as stream:
-            text = stream.read().decode("utf-8")
+        text = _content(file).decode("utf-8")
     except (OSError, ValueError) as error:
         problems.append(_unreadable(file, error))
         return {}
@@ -100,6 +101,21 @@ def _parsed(file: str, problems: list[Problem]) -> dict[str, Any]:
         problems.append(Problem(file, "", NOTHING, f"not valid TOML: {error}"))
         return {}
     return content
+
+
+def _content(file: str) -> bytes:
+    # A pipe would have the host wait, and a device never ends.
+    with open(file, "rb", opener=_open_now) as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise ValueError("not a regular file")
+        content = stream.read(_SIZE_MAX + 1)
+    if len(content) > _SIZE_MAX:
+        raise ValueError(f"it has more than {_SIZE_MAX} bytes")
+    return content
+
+
+def _open_now(file: str, flags: int) -> int:
+    return os.open(file, flags | os.O_NONBLOCK)
 
 
 def _unreadable(file: str, error: OSError | ValueError) -> Problem:

@@ -170,6 +170,28 @@ class FileProblemTests(ConfigCase):
             str(error), "/nowhere/x.toml: cannot be read: No such file or directory"
         )
 
+    def test_not_a_file(self) -> None:
+        """What is no file is neither waited for nor read without end."""
+        os.mkfifo(pipe := os.path.join(self.directory, "pipe.toml"))
+        for path, why in (
+            (pipe, "not a regular file"),
+            ("/dev/zero", "not a regular file"),
+            (self.directory, "Is a directory"),
+        ):
+            before = os.listdir("/proc/self/fd")
+            error = self.assertRaises(ConfigError, load, path, {})
+            self.assertEqual(str(error), f"{path}: cannot be read: {why}")
+            self.assertEqual(os.listdir("/proc/self/fd"), before)
+
+    def test_too_large(self) -> None:
+        """A file that no configuration can be is not read into memory."""
+        with open(self.path, "wb") as stream:
+            stream.truncate(16 * 1024 * 1024 + 1)
+        error = self.assertRaises(ConfigError, load, self.path, {})
+        self.assertEqual(
+            str(error), f"{self.path}: cannot be read: it has more than 16777216 bytes"
+        )
+
     def test_what_ends_it_first(self) -> None:
         """What ends the start comes before what would have cost one unit."""
         text = '[unit.a]\nkind = "no"\n[host]\nname = 1\n[extra]\n'
