@@ -69,7 +69,10 @@ class RunDirLock:
         @raise OSError: the file cannot be made.
         """
         trust, directory = self._trust(), self._directory
-        Path(directory).mkdir(mode=0o755, parents=True, exist_ok=True)
+        try:
+            Path(directory).mkdir(mode=0o755, parents=True, exist_ok=True)
+        except FileExistsError:
+            raise NotADirectoryError(20, "Not a directory", directory) from None
         trust.check(directory)
         trust.make_notes(directory)
         try:

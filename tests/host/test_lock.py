@@ -31,6 +31,16 @@ class RunDirLockTests(SynchronousTestCase):
         self.assertEqual(self.path.read_text(), f"{os.getpid()}\n")
         self.assertEqual(stat.S_IMODE(self.path.stat().st_mode) & 0o133, 0)
 
+    def test_no_directory(self) -> None:
+        """What is in the directory's place is named, and left alone."""
+        self.path.parent.write_text("a file")
+        error = self.assertRaises(OSError, self.lock.acquire)
+        self.assertEqual(
+            (error.strerror, error.filename),
+            ("Not a directory", str(self.path.parent)),
+        )
+        self.assertEqual(self.path.parent.read_text(), "a file")
+
     def test_stale(self) -> None:
         """Whatever an unlocked file says is replaced, also where it was longer."""
         self.path.parent.mkdir(parents=True)
