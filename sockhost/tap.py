@@ -33,7 +33,7 @@ from sockhost.host.lock import run_dir_lock
 from sockhost.host.log import at_least
 from sockhost.host.notify import DaemonPipe, StartupFd, SystemdNotifier
 from sockhost.host.rehearsal import path_problems, rehearse
-from sockhost.host.signals import Signals
+from sockhost.host.signals import Signals, expect_early
 from sockhost.interfaces import ConfigError, HostLocked, INotifier, SockhostError
 from sockhost.plugins import kinds
 from sockhost.processes.collector import settle_in
@@ -289,6 +289,7 @@ def makeService(options: Options) -> HostService:
     """
     from twisted.internet import reactor
 
+    expect_early()
     start = options.start()
     config = _read_or_leave(start)
     twistd = options.parent if options.parent is not None else {}
@@ -324,6 +325,7 @@ def main(
         startup_fd=startup_fd,
         watch_pid=watch_pid,
     )
+    expect_early()
     # What is refused is to be read as it is, and not as lines of a log.
     terminal = at_least("info")
     globalLogBeginner.beginLoggingTo(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 from typing import Any
 
@@ -20,6 +21,7 @@ from sockhost import tap
 from sockhost.host.exit import ExitStatus
 from sockhost.host.lock import run_dir_lock
 from sockhost.host.notify import DaemonPipe
+from sockhost.host.signals import TooEarly
 from sockhost.interfaces import ConfigError, HostLocked, INotifier, StartupFailed
 from sockhost.status import Event
 from sockhost.tap import HostService, Options, SettleMemory, Start, makeService
@@ -32,6 +34,9 @@ class TapCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.stderr = io.StringIO()
         self.patch(sys, "stderr", self.stderr)
+        for signum in (signal.SIGUSR1, signal.SIGHUP):
+            before = signal.signal(signum, signal.SIG_DFL)
+            self.addCleanup(signal.signal, signum, before)
 
     def leaves(self, what: Any, *args: Any) -> tuple[int, str]:
         """Have something leave the process, with a message."""
@@ -145,6 +150,12 @@ class MakeServiceTests(TapCase):
         verifyObject(IService, service)
         self.assertIsNone(service.status)
         self.assertEqual(os.listdir(self.directory), ["sockhost.toml"])
+
+    def test_early_signals(self) -> None:
+        """A signal for a host that is only being made does not end the process."""
+        makeService(self.options(""))
+        for signum in (signal.SIGUSR1, signal.SIGHUP):
+            self.assertIsInstance(signal.getsignal(signum), TooEarly)
 
     def test_make_host(self) -> None:
         """What the host starts cannot speak to systemd in its place."""

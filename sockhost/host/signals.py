@@ -34,6 +34,32 @@ def host_handlers(
     }
 
 
+@define(eq=False)
+class TooEarly:
+    """
+    Takes a signal that the host cannot act on yet, and that would end it:
+    who has it read its configuration again may not know how far it is.
+
+    @ivar came: whether there was one.
+    """
+
+    came: bool = False
+
+    def __call__(self, _signum: int, _frame: FrameType | None) -> None:
+        """Remember it."""
+        self.came = True
+
+
+def expect_early(
+    get: Callable[[int], Any] = signal.getsignal,
+    install: Callable[[int, Any], Any] = signal.signal,
+) -> None:
+    """Have signals that ask for a new configuration wait for the host."""
+    for signum in (signal.SIGUSR1, signal.SIGHUP):
+        if get(signum) is signal.SIG_DFL:
+            install(signum, TooEarly())
+
+
 @define
 class Signals:
     """
@@ -47,9 +73,15 @@ class Signals:
     _before: dict[int, Any] = field(factory=dict, init=False)
 
     def listen(self, handlers: Mapping[int, Handler]) -> None:
-        """Call each handler for its signal from now on."""
+        """
+        Call each handler for its signal from now on, and for one that came
+        too early.
+        """
         for signum, handler in handlers.items():
-            self._before[signum] = self.install(signum, self._bridge(handler))
+            before = self.install(signum, self._bridge(handler))
+            self._before[signum] = before
+            if isinstance(before, TooEarly) and before.came:
+                self.reactor.callFromThread(handler)
 
     def restore(self) -> None:
         """Put back what was there before."""

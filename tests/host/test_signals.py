@@ -11,7 +11,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from sockhost.host.signals import Signals, host_handlers
+from sockhost.host.signals import Signals, TooEarly, expect_early, host_handlers
 
 
 class LaterReactor:
@@ -96,6 +96,55 @@ class SignalsTests(SynchronousTestCase):
         self.table[signal.SIGTERM] = "the next one's"
         self.signals.restore()
         self.assertEqual(self.table[signal.SIGTERM], "the next one's")
+
+
+class EarlyTests(SynchronousTestCase):
+    """Signals that come before the host can act on them."""
+
+    def setUp(self) -> None:
+        self.reactor = LaterReactor()
+        self.table: dict[int, Any] = {
+            signal.SIGHUP: signal.SIG_DFL,
+            signal.SIGUSR1: signal.SIG_DFL,
+        }
+        self.heard: list[str] = []
+
+    def install(self, signum: int, handler: Any) -> Any:
+        """Stand in for L{signal.signal}."""
+        before, self.table[signum] = self.table[signum], handler
+        return before
+
+    def listen(self) -> None:
+        """Begin to act on both."""
+        reactor: Any = self.reactor
+        Signals(reactor, self.install).listen(
+            {
+                signal.SIGHUP: lambda: self.heard.append("hup"),
+                signal.SIGUSR1: lambda: self.heard.append("usr1"),
+            }
+        )
+        self.reactor.turn()
+
+    def test_acted_on_later(self) -> None:
+        """One that would have ended the process is acted on, once, when that goes."""
+        expect_early(self.table.__getitem__, self.install)
+        for _ in range(2):
+            self.table[signal.SIGUSR1](signal.SIGUSR1, None)
+        self.listen()
+        self.assertEqual(self.heard, ["usr1"])
+
+    def test_none_came(self) -> None:
+        """Nothing is done where none came."""
+        expect_early(self.table.__getitem__, self.install)
+        self.listen()
+        self.assertEqual(self.heard, [])
+
+    def test_others(self) -> None:
+        """What somebody else has set, to ignore a signal, say, stays."""
+        self.table[signal.SIGHUP] = signal.SIG_IGN
+        expect_early(self.table.__getitem__, self.install)
+        self.assertIs(self.table[signal.SIGHUP], signal.SIG_IGN)
+        self.assertIsInstance(self.table[signal.SIGUSR1], TooEarly)
 
 
 class HostHandlersTests(SynchronousTestCase):
