@@ -4,9 +4,10 @@ The Redis clients side by side: C{python -m benchmarks.redis}.
 All share one CPU with one server, which is how they differ least from run to
 run, and take turns.  Values are operations in a second.  Ratios are to
 hiredis' asynchronous API in C where its library can be compiled against, else
-to the best asynchronous client in Python.  C{--cpu} shows CPU time for an
-operation instead, which other work of the machine moves least.  See
-L{benchmarks.redis_load} for the scenarios.
+to the best asynchronous client in Python.  Where other programs want the CPU
+too, C{--busy} counts only the time that client and server use of it, which is
+all the time there is without them.  C{--cpu} shows the CPU time of the client
+alone for an operation.  See L{benchmarks.redis_load} for the scenarios.
 """
 
 from __future__ import annotations
@@ -89,6 +90,8 @@ class Rounds:
     Does rounds of contenders.
 
     @ivar by_cpu: C{True} to measure CPU time instead of operations.
+    @ivar busy: C{True} to measure operations in a second of the CPU time of
+        client and server together.
     @ivar failed: which peers could not do what.
     """
 
@@ -96,6 +99,7 @@ class Rounds:
     quick: bool
     by_cpu: bool
     scenarios: Sequence[str]
+    busy: bool = False
     failed: set[str] = field(factory=set)
 
     def native(self, program: Path) -> Measured:
@@ -127,6 +131,7 @@ class Rounds:
         count = COUNTS[scenario] * times
         if self.quick:
             count = max(count // QUICK // 64, 1) * 64
+        before = self.server.cpu_seconds()
         output = subprocess.run(
             [*command, str(count)],
             cwd=HERE.parent,
@@ -136,6 +141,8 @@ class Rounds:
             preexec_fn=partial(os.sched_setaffinity, 0, {self.server.cpu or 0}),
         ).stdout
         wall, cpu = map(float, output.split())
+        if self.busy:
+            return count / (cpu + self.server.cpu_seconds() - before)
         return cpu * 1e6 / count if self.by_cpu else count / wall
 
 
@@ -198,19 +205,19 @@ def units(scenarios: Sequence[str], by_cpu: bool) -> Mapping[str, str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and report."""
     words = list(sys.argv[1:] if argv is None else argv)
-    by_cpu = "--cpu" in words
+    by_cpu, busy = "--cpu" in words, "--busy" in words
     only = [word[7:] for word in words if word.startswith("--only=")]
     chosen = [word for word in words if word in COUNTS]
     rest = [
         word
         for word in words
-        if word != "--cpu" and word not in COUNTS and not word.startswith("--only=")
+        if word not in ("--cpu", "--busy", *COUNTS) and not word.startswith("--only=")
     ]
     options = arguments(__doc__, rest)
     scenarios = chosen or list(COUNTS)
     cpu = min(os.sched_getaffinity(0))
     with running_server(cpu) as server:
-        rounds = Rounds(server, options.quick, by_cpu, scenarios)
+        rounds = Rounds(server, options.quick, by_cpu, scenarios, busy)
         able = contenders(rounds, only)
         results = compare(
             able, units(scenarios, by_cpu), 3 if options.quick else ROUNDS
