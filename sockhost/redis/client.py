@@ -141,7 +141,7 @@ class RedisClient(ListeningClient, WorkingClient):
             if retry or args[0] not in ORDINARY:
                 return self._execute(args, timeout, decode, retry)
             data = pack_command(args)
-        except (TypeError, IndexError):
+        except (TypeError, ValueError, IndexError):
             return self._execute(args, timeout, decode, retry)
         sent = Slot(self._withdraw)
         if connection is None or not connection.accept(

@@ -95,6 +95,12 @@ class ConnectedTests(_ClientCase):
         self.failureResultOf(self.client.execute(), ValueError)
         self.failureResultOf(self.client.execute("GET", True), TypeError)
 
+    def test_unencodable(self) -> None:
+        """Text that UTF-8 has no bytes for fails, and raises nothing."""
+        self.attach()
+        outcome = self.client.execute("GET", "\ud800")
+        self.failureResultOf(outcome, UnicodeEncodeError)
+
 
 class DisconnectedTests(_ClientCase):
     """While there is none."""
