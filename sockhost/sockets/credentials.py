@@ -5,7 +5,9 @@ Who is at the other end of a Unix socket, as the kernel tells it.
 
 from __future__ import annotations
 
+import ctypes
 import errno
+import os
 from array import array
 from socket import SO_PEERCRED, SOL_SOCKET
 from struct import Struct
@@ -18,7 +20,8 @@ UCRED_SIZE = _UCRED.size
 _NOBODY = 0xFFFFFFFF
 # The socket module does not have it.
 _SO_PEERGROUPS = 59
-_FEW, _MOST = 32, 65536
+# In bytes, four for each group: what Python gets at most, and the kernel has.
+_FEW, _MOST = 1024, 4 * 65536
 
 
 class HasSocketOptions(Protocol):
@@ -26,10 +29,6 @@ class HasSocketOptions(Protocol):
 
     def getsockopt(self, level: int, name: int, size: int, /) -> bytes:
         """Read a socket option."""
-
-
-class Accepted(HasSocketOptions, Protocol):
-    """A socket, as far as it matters who it is and which."""
 
     def fileno(self) -> int:
         """Its descriptor."""
@@ -81,14 +80,19 @@ def peer_groups(connection: HasSocketOptions) -> tuple[int, ...]:
     @raise OSError: it is not a socket, or the kernel is older than Linux 4.13.
     """
     try:
-        answer = _groups(connection, _FEW)
+        answer = connection.getsockopt(SOL_SOCKET, _SO_PEERGROUPS, _FEW)
     except OSError as error:
         if error.errno != errno.ERANGE:
             raise
-        answer = _groups(connection, _MOST)
+        answer = _many_groups(connection.fileno())
     return tuple(array("I", answer))
 
 
-def _groups(connection: HasSocketOptions, room: int) -> bytes:
-    size = room * array("I").itemsize
-    return connection.getsockopt(SOL_SOCKET, _SO_PEERGROUPS, size)
+def _many_groups(fd: int) -> bytes:
+    libc = ctypes.CDLL(None, use_errno=True)
+    answer = ctypes.create_string_buffer(_MOST)
+    size = ctypes.c_uint32(_MOST)
+    if libc.getsockopt(fd, SOL_SOCKET, _SO_PEERGROUPS, answer, ctypes.byref(size)):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return answer.raw[: size.value]

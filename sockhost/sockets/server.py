@@ -23,7 +23,6 @@ from sockhost.interfaces import IClient, ICodec
 from sockhost.sockets.around import Carrier, Quiet, QuietOnes
 from sockhost.sockets.beside import Beside
 from sockhost.sockets.credentials import (
-    Accepted,
     HasSocketOptions,
     PeerCredentials,
     peer_credentials,
@@ -135,17 +134,17 @@ class FrameServer:
             return FinishingFrameProtocol(self)
         return FrameProtocol(self)
 
-    def admit_socket(self, accepted: Accepted) -> bool:
+    def admit_socket(self, accepted: HasSocketOptions) -> bool:
         """
         Decide as L{admit} does, and keep descriptors back for the process.
         """
         return self._admit(accepted, accepted.fileno())
 
-    def admit_copied(self, accepted: Accepted) -> bool:
+    def admit_copied(self, accepted: HasSocketOptions) -> bool:
         """The same, of a client whose socket a reactor makes a copy of."""
         return self._admit(accepted, copy_number(accepted.fileno()))
 
-    def _admit(self, accepted: Accepted, number: int) -> bool:
+    def _admit(self, accepted: HasSocketOptions, number: int) -> bool:
         if number >= self.kept.first:
             self.totals.refuse(DESCRIPTORS)
             self.kept.refused()

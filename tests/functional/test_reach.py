@@ -46,6 +46,7 @@ class Handler:
         self.clients: list[IClient] = []
         self.senders: list[Any] = []
         self.gone: list[str] = []
+        self.groups: list[tuple[int, ...]] = []
 
     def connected(self, client: IClient) -> None:
         """Note it."""
@@ -54,6 +55,7 @@ class Handler:
     def received(self, client: IClient, frame: bytes) -> bytes | None:
         """Answer."""
         self.senders.append(client.sender)
+        self.groups.append(client.groups)
         if frame == b"keep":
             return frame
         descriptors = client.take_fds()
@@ -145,16 +147,22 @@ class AccessTests(ReachCase):
         await clients[1].close()
 
     async def test_groups(self) -> None:
-        """A process may get in by a supplementary group."""
+        """A process may get in by a supplementary group, of how many ever."""
         if os.geteuid() != 0:
             self.skipTest("only root can become somebody else")
         os.chmod(os.path.dirname(self.path), 0o755)
         await self.serve(mode="0666", allow=("%54321",))
-        for groups, served in (("54321", b"served"), ("54322", b"refused")):
+        for groups, served in (
+            ([54321], b"served"),
+            ([54322], b"refused"),
+            ([*range(32), 54321], b"served"),
+            ([*range(299), 54321], b"served"),
+            ([*range(299), 54322], b"refused"),
+        ):
             # The standard library only: others cannot read the rest.
             program = (
                 "import os, socket\n"
-                f"os.setgroups([{groups}]); os.setgid(65534); os.setuid(65534)\n"
+                f"os.setgroups({groups}); os.setgid(65534); os.setuid(65534)\n"
                 "s = socket.socket(socket.AF_UNIX)\n"
                 f"s.connect({self.path!r})\n"
                 "try:\n"
@@ -163,6 +171,8 @@ class AccessTests(ReachCase):
                 "except OSError:\n    print('refused')\n"
             )
             self.assertEqual(await self.run_program(program), served)
+            if served == b"served":
+                self.assertEqual(Handler.made.groups.pop(), tuple(groups))
 
     async def run_program(self, program: str) -> bytes:
         """Run a program in a process of its own."""

@@ -4,13 +4,16 @@ Tests for L{sockhost.sockets.access}.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 from array import array
 from collections.abc import Sequence
 from grp import getgrgid
 from pwd import getpwuid
+from socket import SOL_SOCKET
 from struct import pack
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,14 +47,43 @@ class FakePeer:
         self.asked = 0
 
     def getsockopt(self, level: int, name: int, size: int, /) -> bytes:
-        """Answer as the kernel does."""
+        """Answer as the kernel does, and refuse what Python does."""
         if name == SO_PEERCRED:
             return self._cred
         assert name == SO_PEERGROUPS
         self.asked += 1
+        if size > 1024:
+            raise OSError("getsockopt buflen out of range")
         if len(self._groups) > size:
             raise OSError(errno.ERANGE, "too small")
         return self._groups
+
+    def fileno(self) -> int:
+        """Its descriptor, which only L{Libc} knows."""
+        return 4711
+
+
+class Libc:
+    """
+    A C library that tells of a L{FakePeer} what Python's C{getsockopt} does not.
+
+    @ivar error: what it fails with, or 0.
+    """
+
+    def __init__(self, groups: Sequence[int], error: int = 0) -> None:
+        self._groups = array("I", groups).tobytes()
+        self.error = error
+
+    def getsockopt(self, fd: int, level: int, name: int, room: Any, size: Any) -> int:
+        """Answer as the kernel does."""
+        assert (fd, level, name) == (4711, SOL_SOCKET, SO_PEERGROUPS)
+        if self.error:
+            ctypes.set_errno(self.error)
+            return -1
+        assert size._obj.value >= len(self._groups)
+        ctypes.memmove(room, self._groups, len(self._groups))
+        size._obj.value = len(self._groups)
+        return 0
 
 
 class RuleTests(SynchronousTestCase):
@@ -107,10 +139,26 @@ class MatchTests(SynchronousTestCase):
         self.assertFalse(self.match(rules, FakePeer(1, 2, [5, 6])))
 
     def test_many_groups(self) -> None:
-        """Somebody may be in thousands of groups."""
+        """Somebody may be in thousands of groups, more than Python asks for."""
+        self.libc(Libc(range(100, 5000)))
         peer = FakePeer(1, 2, range(100, 5000))
         self.assertTrue(self.match(Rules(groups=frozenset({4999})), peer))
-        self.assertEqual(peer_groups(peer)[-1], 4999)
+        self.assertEqual(peer_groups(peer), tuple(range(100, 5000)))
+
+    def test_some_groups(self) -> None:
+        """As many groups as Python asks for take no other way."""
+        peer = FakePeer(1, 2, range(256))
+        self.assertEqual(peer_groups(peer), tuple(range(256)))
+
+    def test_many_groups_fail(self) -> None:
+        """What the kernel refuses then is told, too."""
+        self.libc(Libc((), errno.EBADF))
+        error: Any = self.assertRaises(OSError, peer_groups, FakePeer(1, 2, range(257)))
+        self.assertEqual(error.errno, errno.EBADF)
+
+    def libc(self, libc: Libc) -> None:
+        """Put a C library in place of the real one."""
+        self.patch(ctypes, "CDLL", lambda *_args, **_options: libc)
 
     def test_groups_only_if_needed(self) -> None:
         """The supplementary groups are not asked for when they decide nothing."""

@@ -23,6 +23,10 @@ class FakeOptions:
         assert (level, name, size) == (SOL_SOCKET, SO_PEERCRED, 12)
         return self._answer
 
+    def fileno(self) -> int:
+        """Nobody asks for it."""
+        raise NotImplementedError
+
 
 class PeerCredentialsTests(SynchronousTestCase):
     """Tests for L{peer_credentials}."""
