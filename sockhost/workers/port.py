@@ -20,8 +20,8 @@ The whole conversation::
                                                       runs the shutdown hook,
                                                       exits with status 0
 
-The host sends C{Serve} when the socket listens: after the first workers are
-all ready, and at once to one that takes the place of another.  C{Quit} may
+The host sends C{Serve} once, when the socket listens: to those that are ready
+by then, and to one that becomes ready later as soon as it is.  C{Quit} may
 come at any time.  When the port closes without C{Quit}, the host is gone, and
 the worker exits at once.  A worker whose port closes is killed by the host.
 """
@@ -51,6 +51,10 @@ class HookFailed(Exception):
     """A hook of the handler failed in the worker, which has logged it."""
 
 
+class CannotServe(Exception):
+    """The worker is not in a state in which it can begin to accept."""
+
+
 class Created(amp.Command):
     """The worker lives."""
 
@@ -71,6 +75,7 @@ class Serve(amp.Command):
     """Accept on this listening socket."""
 
     arguments = [(b"listener", amp.Descriptor())]
+    errors = {CannotServe: b"CANNOT_SERVE"}
 
 
 class Counters(amp.Command):
@@ -148,7 +153,11 @@ class WorkerSide(Protocol):
         """The host can be talked to."""
 
     def serve(self, listener: int) -> None:
-        """Accept on this descriptor."""
+        """
+        Accept on this descriptor.
+
+        @raise CannotServe: it does not; the descriptor is closed.
+        """
 
     def unlisten(self) -> None:
         """Accept no more."""

@@ -28,7 +28,14 @@ from sockhost.sockets.serving import make_listener, make_server
 from sockhost.sockets.settings import SocketConfig
 from sockhost.workers.forking import renew
 from sockhost.workers.orders import tail
-from sockhost.workers.port import Broken, Created, HookFailed, Ready, WorkerPort
+from sockhost.workers.port import (
+    Broken,
+    CannotServe,
+    Created,
+    HookFailed,
+    Ready,
+    WorkerPort,
+)
 from sockhost.workers.spec import WorkerSpec
 from sockhost.workers.worker_host import WorkerHost
 
@@ -107,6 +114,9 @@ class Worker:
 
     def serve(self, listener: int) -> None:
         """Accept on this descriptor, which is the worker's own now."""
+        if not self._started or self._ending or self._listener is not None:
+            os.close(listener)
+            raise CannotServe(f"worker {self._index}: {self._condition()}")
         assert self._server is not None
         bound = adopt_unix(listener, self._config.backlog)
         self._listener = make_listener(
@@ -217,6 +227,11 @@ class Worker:
         self._log.failure("worker {index} cannot accept", failure, index=self._index)
         self.status = FAILED
         self._stop_reactor()
+
+    def _condition(self) -> str:
+        if self._ending:
+            return "it ends"
+        return "its handler is still starting" if not self._started else "it serves"
 
     def _count(self) -> None:
         assert self._server is not None

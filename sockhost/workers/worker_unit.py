@@ -12,12 +12,15 @@ from typing import Any, Protocol
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.error import ConnectionClosed
 from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from twisted.protocols.amp import RemoteAmpError
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sockhost.interfaces import IUnit, NotReady, UnitLost
 from sockhost.status import Event
 from sockhost.workers.latch import time_limit
+from sockhost.workers.port import CannotServe
 from sockhost.workers.prototype_process import RunningPrototype
 from sockhost.workers.worker_run import PrototypeGone, WorkerRun
 
@@ -56,6 +59,8 @@ class WorkerUnit:
     @ivar timeout: seconds from the fork until a start fails with L{NotReady};
         C{None} for no limit.
     """
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -105,11 +110,12 @@ class WorkerUnit:
 
     def serve(self, listener: int) -> Deferred[None]:
         """
-        Have the worker accept, if there is one.
+        Have the worker accept, if there is one that is ready.  One that is not
+        yet is told when it is.
 
         @return: fires when it does, or has ended: its keeper sees to that.
         """
-        return Deferred.fromCoroutine(self._ask(lambda run: run.serve(listener)))
+        return Deferred.fromCoroutine(self._serve(listener))
 
     def unlisten(self) -> Deferred[None]:
         """
@@ -139,6 +145,18 @@ class WorkerUnit:
     def kick(self, client: str) -> Deferred[bool]:
         """Have the worker drop a client; fires with whether it was there."""
         return Deferred.fromCoroutine(self._kick(client))
+
+    async def _serve(self, listener: int) -> None:
+        # Before the handler's startup has ended there is nobody to answer.
+        run = self._run
+        if run is None or not run.ready.called:
+            return
+        try:
+            await self._ask(lambda run: run.serve(listener))
+        except (RemoteAmpError, CannotServe):
+            # One worker that cannot is no reason to have none.
+            self._log.failure("worker {index} does not accept", index=self.index)
+            run.kill()
 
     async def _clients(self) -> list[dict[str, Any]]:
         return await self._asked(lambda run: run.clients()) or []

@@ -209,6 +209,41 @@ class ServingTests(WorkerTests):
                 break
         self.assertEqual(seen, expected)
 
+    async def test_lost_while_others_start(self) -> None:
+        """A worker that is lost and forked anew while another one still starts
+        serves nobody before its own handler has started, and then goes on."""
+        nth = f"os.mkfifo({self.path('born')!r} + str(n))"
+        self.write(
+            handler(
+                top="from twisted.internet import reactor\n"
+                "from twisted.internet.task import deferLater\n"
+                "def born():\n"
+                "    n = 0\n"
+                "    while True:\n"
+                "        try:\n"
+                f"            {nth}\n"
+                "            return n\n"
+                "        except FileExistsError:\n"
+                "            n += 1",
+                startup="self.over, n = False, born()\n"
+                "        if n == 0:\n"
+                "            reactor.callLater(0.3, os._exit, 7)\n"
+                "        d = deferLater(reactor, [0.1, 1.0, 1.5][n])\n"
+                "        return d.addCallback(lambda _: setattr(self, 'over', True))",
+                received="return b'%d %d' % (self.over, os.getpid())",
+            )
+        )
+        await self.up(2)
+        first = dict(self.workers())
+        answers = [await self.ask() for _ in range(30)]
+        await self.until(lambda: len(self.workers()) == 2)
+        second = self.workers()
+        answers += [await self.ask() for _ in range(30)]
+        self.assertEqual({answer[:1] for answer in answers}, {b"1"})
+        self.assertLessEqual(first.items(), second.items())
+        status: Any = self.unit.status()
+        self.assertEqual(sorted(w["restarts"] for w in status["workers"]), [0, 1])
+
     async def test_clients(self) -> None:
         """The clients of all workers are listed and can be kicked."""
         unit = await self.up(2)

@@ -4,6 +4,7 @@ Tests for L{sockhost.workers.worker}.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -12,7 +13,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from sockhost.workers import worker
-from sockhost.workers.port import Broken, Created, HookFailed, Ready
+from sockhost.workers.port import Broken, CannotServe, Created, HookFailed, Ready
 from sockhost.workers.spec import WorkerSpec
 from sockhost.workers.worker import COUNT_INTERVAL, FAILED, Worker
 from tests.workers import plugs
@@ -133,6 +134,34 @@ class WorkerTests(SynchronousTestCase):
         made.serve(9)
         (listener,) = self.listeners
         self.assertEqual((listener.bound, listener.state), ((9, 5), "started"))
+
+    def test_serve_too_early(self) -> None:
+        """It does not accept before its handler has started."""
+        made = self.make(fails="hang")
+        self.refuses(made)
+        self.assertEqual(self.listeners, [])
+
+    def test_serve_twice(self) -> None:
+        """It accepts on one descriptor, and goes on when it is handed another."""
+        made = self.make()
+        made.serve(9)
+        self.refuses(made)
+        self.assertEqual(self.listeners[0].state, "started")
+
+    def test_serve_at_the_end(self) -> None:
+        """It does not begin to accept while it ends."""
+        made = self.make()
+        made.quit()
+        self.refuses(made)
+        self.successResultOf(made.end())
+        self.assertEqual(self.listeners, [])
+
+    def refuses(self, made: Worker) -> None:
+        """Check that it does not accept on a descriptor, which it closes."""
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        self.assertRaises(CannotServe, made.serve, writer)
+        self.assertRaises(OSError, os.fstat, writer)
 
     def test_counters(self) -> None:
         """Counters are sent when they have changed, and not otherwise."""

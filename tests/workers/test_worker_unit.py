@@ -11,6 +11,7 @@ from attrs import define, field
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.error import ConnectionLost
 from twisted.internet.task import Clock
+from twisted.protocols.amp import UnknownRemoteError
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -18,6 +19,7 @@ from zope.interface.verify import verifyObject
 from sockhost.interfaces import IUnit, NotReady, ProcessLost, UnitFailed
 from sockhost.workers import worker_unit
 from sockhost.workers.latch import Latch
+from sockhost.workers.port import CannotServe
 from sockhost.workers.worker_run import PrototypeGone
 from sockhost.workers.worker_unit import QUIT_GRACE, TERM_GRACE, WorkerUnit
 from tests.workers.fakes import FakeCrew, loose
@@ -272,6 +274,27 @@ class WorkerUnitTests(SynchronousTestCase):
         self.successResultOf(self.unit.unlisten())
         self.successResultOf(self.unit.hook("reconfigure"))
         self.assertEqual(run.told, [("serve", 9), "unlisten", ("hook", "reconfigure")])
+
+    def test_serve_before_it_is_ready(self) -> None:
+        """A worker whose handler still starts is not told to accept before that
+        has ended, and then once."""
+        starting = self.unit.start(self.lost.append)
+        (run,) = self.runs
+        self.crew.fd = 9
+        self.successResultOf(self.unit.serve(9))
+        self.assertEqual(run.told, [])
+        run.ready.callback(None)
+        self.successResultOf(starting)
+        self.assertEqual(run.told, [("serve", 9)])
+
+    def test_cannot_serve(self) -> None:
+        """A worker that does not accept is killed, and fails nobody's start."""
+        for error in (CannotServe("it serves"), UnknownRemoteError("?")):
+            run = self.up()
+            run.answer = fail(error)
+            self.successResultOf(self.unit.serve(9))
+            self.assertEqual(run.told[-1], "kill")
+            self.assertEqual(len(self.flushLoggedErrors(type(error))), 1)
 
     def test_clients(self) -> None:
         """Its clients are the worker's, if there is one."""
