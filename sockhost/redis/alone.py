@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 
 from sockhost.redis.connection import RedisConnection
-from sockhost.redis.slots import Slot
+from sockhost.redis.slots import Batch, Slot
 
 
 class Lender(Protocol):
@@ -35,15 +35,35 @@ def execute_alone(
         running out of time, closes the connection: so the server does not take
         an item out of a list for nobody.
     """
-    return Deferred.fromCoroutine(_execute(lender, data, timeout))
+    return Deferred.fromCoroutine(_execute(lender, None, data, timeout))
 
 
-async def _execute(lender: Lender, data: bytes, timeout: float | None) -> Any:
+def send_alone(
+    lender: Lender, count: int, data: bytes, timeout: float | None = None
+) -> Deferred[list[Any]]:
+    """
+    Send encoded commands, of which some block, in one piece and on a connection
+    to themselves.
+
+    @param count: how many they are.
+    @return: like that of L{RedisConnection.send_many}, but for cancelling, which
+        is that of L{execute_alone}.
+    """
+    return Deferred.fromCoroutine(_execute(lender, count, data, timeout))
+
+
+async def _execute(
+    lender: Lender, count: int | None, data: bytes, timeout: float | None
+) -> Any:
     connection = await lender.dedicated()
     limit = 0.0 if timeout is None else timeout
     connection.hold_pings(True)
     try:
-        return await connection.enqueue(Slot(connection.withdraw), data, limit)
+        if count is None:
+            slot = Slot(connection.withdraw)
+        else:
+            slot = Batch(count).slot(connection.withdraw)
+        return await connection.enqueue(slot, data, limit)
     finally:
         connection.hold_pings(False)
         # One that still owes the reply is closed by this.

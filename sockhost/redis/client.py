@@ -19,12 +19,12 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from sockhost.interfaces import IRedis, RedisConnectionError, RedisError
-from sockhost.redis.alone import execute_alone
+from sockhost.redis.alone import execute_alone, send_alone
 from sockhost.redis.connection import RedisConnection
 from sockhost.redis.decoding import decode_reply
 from sockhost.redis.dedicated import Connector, Dedicated
 from sockhost.redis.listening import ListeningClient
-from sockhost.redis.names import ORDINARY, Place, command_name, place_of
+from sockhost.redis.names import ORDINARY, Place, place_of, refusal
 from sockhost.redis.resp import Argument, encode_command, pack_command
 from sockhost.redis.retrying import send_again
 from sockhost.redis.slots import Batch, Slot
@@ -38,10 +38,11 @@ class RedisClient(ListeningClient, WorkingClient):
     A Redis client.  Between the loss of a connection and the next, commands
     wait for up to C{wait} seconds, up to C{max_queued} of them.
 
-    Commands that block (C{BLPOP}, C{XREAD} with C{BLOCK}, C{WAIT}, …) go to
-    connections of their own, and hold nothing up.  The commands that change
-    what the connection's replies mean, or who and where it is (C{SUBSCRIBE},
-    C{MONITOR}, C{SELECT}, …), fail with L{RedisError}.
+    Commands that block (C{BLPOP}, C{XREAD} with C{BLOCK}, …) go to connections
+    of their own, and hold nothing up.  The commands that change what the
+    connection's replies mean, or who and where it is (C{SUBSCRIBE}, C{MONITOR},
+    C{SELECT}, …), fail with L{RedisError}; so does C{WAIT} by itself, which is
+    about what was written on its own connection: that is for a L{pipeline}.
 
     @ivar attached: each is called with a new connection before any command is
         sent on it.
@@ -179,6 +180,12 @@ class RedisClient(ListeningClient, WorkingClient):
         """
         return self.submit(Batch(count).slot(self._withdraw), data, timeout)
 
+    def send_alone(
+        self, count: int, data: bytes, timeout: float | None = None
+    ) -> Deferred[list[Any]]:
+        """The same, on a connection to themselves, as one of them blocks."""
+        return send_alone(self, count, data, timeout)
+
     def submit(
         self, slot: Slot, data: bytes, timeout: float | None = None
     ) -> Deferred[Any]:
@@ -304,11 +311,8 @@ class RedisClient(ListeningClient, WorkingClient):
         except (TypeError, ValueError):
             return fail()
         place = place_of(args)
-        if place is Place.NOWHERE:
-            name = command_name(args)
-            return fail(
-                RedisError(f"{name} is not possible on a connection that is shared")
-            )
+        if place in (Place.NOWHERE, Place.BEHIND):
+            return fail(RedisError(refusal(args)))
 
         def send() -> Deferred[Any]:
             if place is Place.ALONE:

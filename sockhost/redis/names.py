@@ -18,12 +18,15 @@ class Place(Enum):
     @cvar SHARED: to the connection that all share.
     @cvar ALONE: to a connection of its own, because it may keep the server
         from answering anything else there.
-    @cvar NOWHERE: to neither, because it changes what the replies of a
-        connection mean, or whose they are.
+    @cvar BEHIND: behind the commands that it is about, on their connection:
+        by itself it would be about none.
+    @cvar NOWHERE: to none of these, because it changes what the replies of a
+        connection mean, or whose they are, or would be lost with it.
     """
 
     SHARED = "shared"
     ALONE = "alone"
+    BEHIND = "behind"
     NOWHERE = "nowhere"
 
 
@@ -67,10 +70,17 @@ BLOCKING = frozenset(
         "BZPOPMIN",
         "BZPOPMAX",
         "BZMPOP",
-        "WAIT",
-        "WAITAOF",
     }
 )
+# They wait for what their own connection has written.
+BEHIND = frozenset({"WAIT", "WAITAOF"})
+# What a connection that comes back by itself has forgotten, and what to do.
+_EACH_TIME = "have client.attached say it on each new connection"
+FORGOTTEN = {
+    "CLIENT SETNAME": "use the option client_name",
+    "CLIENT NO-EVICT": _EACH_TIME,
+    "CLIENT NO-TOUCH": _EACH_TIME,
+}
 BLOCKING_WITH_BLOCK = frozenset({"XREAD", "XREADGROUP"})
 _DEPENDS = frozenset({"CLIENT", *BLOCKING_WITH_BLOCK})
 # How many names are remembered: more than any server has commands.
@@ -99,13 +109,38 @@ def _judge(args: Sequence[Argument]) -> Place:
         return Place.NOWHERE
     if name in BLOCKING:
         return Place.ALONE
+    if name in BEHIND:
+        return Place.BEHIND
     if name in BLOCKING_WITH_BLOCK:
         # In front of STREAMS there are options only, behind it any name.
         return Place.ALONE if "BLOCK" in _options(args) else Place.SHARED
-    if name == "CLIENT" and len(args) > 1 and command_name(args) in NOT_SHARED:
+    if name == "CLIENT" and _is_refused(command_name(args)):
         return Place.NOWHERE
     _remember(args[0], name)
     return Place.SHARED
+
+
+def _is_refused(name: str) -> bool:
+    return name in NOT_SHARED or name in FORGOTTEN
+
+
+def refusal(args: Sequence[Argument]) -> str:
+    """
+    Say why a command that belongs nowhere, or behind others, cannot be sent by
+    itself, and what to do instead.
+    """
+    name = command_name(args)
+    if name in BEHIND:
+        return (
+            f"{name} is about what was written on its own connection: "
+            "send it behind that, in a pipeline() or a watch()"
+        )
+    return f"{name} is not possible on a connection that is shared{remedy(name)}"
+
+
+def remedy(name: str) -> str:
+    """What to do instead of a command that is not possible, or nothing."""
+    return f": {FORGOTTEN[name]}" if name in FORGOTTEN else ""
 
 
 def _remember(first: Argument, name: str) -> None:

@@ -18,7 +18,7 @@ from sockhost.interfaces import RedisError, RedisReplyError
 from sockhost.redis.commands.queued import QueuedCommands
 from sockhost.redis.commands.shapes import Shape
 from sockhost.redis.decoding import decode_reply
-from sockhost.redis.names import ORDINARY, Place, command_name, place_of
+from sockhost.redis.names import ORDINARY, Place, command_name, place_of, remedy
 from sockhost.redis.resp import Argument, encode_command, pack_command
 from sockhost.redis.scripts import Script
 
@@ -93,7 +93,9 @@ class Batching(QueuedCommands):
     def _check(self, place: Place, args: tuple[Argument, ...]) -> None:
         if place is Place.NOWHERE:
             name = command_name(args)
-            raise RedisError(f"{name} is not possible among other commands")
+            raise RedisError(
+                f"{name} is not possible among other commands{remedy(name)}"
+            )
 
     def _command(self: _P, words: tuple[Any, ...], shape: Shape | None) -> _P:
         self.execute(*words)
@@ -118,7 +120,29 @@ class Pipeline(Batching):
     """
     Commands that are sent together; those of others may be executed between
     them.  When it has been run it is empty, and may be used again.
+
+    With a C{WAIT} among them they have a connection to themselves, so that it
+    is about those in front of it, and holds up nobody else.
     """
+
+    def __init__(
+        self,
+        send: SendMany,
+        decode: str | None = None,
+        send_alone: SendMany | None = None,
+    ) -> None:
+        """
+        @param send_alone: takes those that are to have a connection to
+            themselves; without it there can be none.
+        """
+        super().__init__(send, decode)
+        self._send_alone = send_alone
+        self._waits = False
+
+    def clear(self) -> None:
+        """Forget what is kept."""
+        super().clear()
+        self._waits = False
 
     def run(self, timeout: float | None = None) -> Deferred[list[Any]]:
         """
@@ -133,16 +157,26 @@ class Pipeline(Batching):
             Cancelling withdraws all that was not sent, or none.
         """
         data, shaped = self._data, self._shaper()
+        send = self._send_alone if self._waits else None
         self.clear()
         if not data:
             return succeed([])
-        return self._send(len(data), b"".join(data), timeout).addCallback(shaped)
+        sent = (send or self._send)(len(data), b"".join(data), timeout)
+        return sent.addCallback(shaped)
 
     def _check(self, place: Place, args: tuple[Argument, ...]) -> None:
         super()._check(place, args)
         if place is Place.ALONE:
             name = command_name(args)
             raise RedisError(f"{name} would hold up all that shares its connection")
+        if place is Place.BEHIND:
+            self._wait_behind(args)
+
+    def _wait_behind(self, args: tuple[Argument, ...]) -> None:
+        if self._send_alone is None:
+            name = command_name(args)
+            raise RedisError(f"{name} is for a pipeline to one server: node(key)")
+        self._waits = True
 
 
 def _applied(change: Callable[..., Any], reply: Any, *more: object) -> Any:

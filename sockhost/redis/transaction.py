@@ -26,7 +26,7 @@ from twisted.internet.defer import Deferred
 from sockhost.interfaces import RedisError, RedisReplyError, TransactionConflict
 from sockhost.redis.commands import Commands
 from sockhost.redis.decoding import decode_reply
-from sockhost.redis.names import Place, command_name, place_of
+from sockhost.redis.names import Place, command_name, place_of, remedy
 from sockhost.redis.pipeline import Batching, SendMany
 from sockhost.redis.resp import Argument, encode_command
 from sockhost.redis.scripts import Script
@@ -52,6 +52,15 @@ class Transaction(Batching):
         """
         super().__init__(send, decode)
         self._executed = executed
+
+    def _check(self, place: Place, args: tuple[Argument, ...]) -> None:
+        super()._check(place, args)
+        if place is Place.BEHIND:
+            name = command_name(args)
+            raise RedisError(
+                f"{name} waits for nothing in a transaction: execute it behind that, "
+                "on the connection of a watch()"
+            )
 
     def run(self, timeout: float | None = None) -> Deferred[list[Any]]:
         """
@@ -166,7 +175,9 @@ class Watch(Commands):
         """
         if place_of(args) is Place.NOWHERE:
             name = command_name(args)
-            raise RedisError(f"{name} is not possible beside a transaction")
+            raise RedisError(
+                f"{name} is not possible beside a transaction{remedy(name)}"
+            )
         sent: Deferred[Any] = self._open().execute(*args)
         if self._decode is not None:
             sent.addCallback(decode_reply, self._decode)

@@ -39,6 +39,11 @@ class WorkingClient(Commands):
         ) -> Deferred[list[Any]]:
             """Send encoded commands in one piece."""
 
+        def send_alone(
+            self, count: int, data: bytes, timeout: float | None = None
+        ) -> Deferred[list[Any]]:
+            """The same, on a connection to themselves."""
+
         def dedicated(self) -> Deferred[Any]:
             """Get a connection to oneself."""
 
@@ -57,7 +62,7 @@ class WorkingClient(Commands):
 
     def pipeline(self) -> Pipeline:
         """Begin to collect commands that are sent together."""
-        return Pipeline(self.send_many, self._decode)
+        return Pipeline(self.send_many, self._decode, self.send_alone)
 
     def transaction(self) -> Transaction:
         """

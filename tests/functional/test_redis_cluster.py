@@ -273,7 +273,8 @@ class FailoverTests(ClusterCase):
         server = self.server("n")
         for step in range(400):
             if step == 100:
-                await client.execute("WAIT", 1, 1000)
+                node = client.node("n")
+                await node.pipeline().set("{n}seen", 1).wait(1, 1000).run()
                 server.kill()
             try:
                 await client.execute("INCR", "n")

@@ -99,7 +99,7 @@ class SentinelTests(TestCase):
     async def test_primary_killed(self) -> None:
         """A primary that dies is replaced, for the same client."""
         client = await self.connect(self.servers.url(), wait=10.0)
-        await client.execute("WAIT", 1, 1000)
+        await client.pipeline().set("seen", 1).wait(1, 1000).run()
         self.servers.primary.kill()
         await self.write(client)
         self.assertIn(b"after", self.servers.replica.call("GET", "k"))
@@ -111,7 +111,7 @@ class SentinelTests(TestCase):
         """
         client = await self.connect(self.servers.url(), wait=10.0)
         blocked: Deferred[Any] = client.execute("BLPOP", "q", 0)
-        await client.execute("WAIT", 1, 1000)
+        await client.pipeline().set("seen", 1).wait(1, 1000).run()
         self.servers.primary.suspend()
         with self.assertRaises(MaybeExecuted):
             await client.execute("INCR", "n")

@@ -7,7 +7,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from sockhost.redis import names
-from sockhost.redis.names import ORDINARY, Place, command_name, place_of
+from sockhost.redis.names import ORDINARY, Place, command_name, place_of, refusal
 
 
 class PlaceTests(SynchronousTestCase):
@@ -36,6 +36,24 @@ class PlaceTests(SynchronousTestCase):
         self.assertIs(place_of(["client", "ID"]), Place.SHARED)
         self.assertIs(place_of(["CLIENT"]), Place.SHARED)
         self.assertEqual(command_name(["client", b"Tracking"]), "CLIENT TRACKING")
+
+    def test_forgotten(self) -> None:
+        """What is lost with a connection is refused, with what to do instead."""
+        for part, remedy in (
+            ("setname", "client_name"),
+            ("NO-EVICT", "client.attached"),
+            (b"no-touch", "client.attached"),
+        ):
+            words = ["CLIENT", part, "x"]
+            self.assertIs(place_of(words), Place.NOWHERE)
+            self.assertIn(remedy, refusal(words))
+        self.assertNotIn(":", refusal(["SELECT", 1]))
+
+    def test_behind(self) -> None:
+        """What is about the writes in front of it belongs behind them."""
+        for name in ("wait", b"WAITAOF"):
+            self.assertIs(place_of([name, 1, 0]), Place.BEHIND)
+            self.assertIn("pipeline()", refusal([name, 1, 0]))
 
     def test_memory(self) -> None:
         """Names are remembered, but not without end and not without measure."""

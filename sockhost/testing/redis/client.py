@@ -17,7 +17,7 @@ from sockhost.interfaces import (
     RedisError,
     RedisReplyError,
 )
-from sockhost.redis.names import Place, command_name, place_of
+from sockhost.redis.names import Place, place_of, refusal
 from sockhost.redis.resp import Argument, RespReader, encode_command
 from sockhost.redis.working import WorkingClient
 from sockhost.testing.redis.replies import encode_reply
@@ -146,11 +146,8 @@ class MemoryClient(WorkingClient):
         if not args:
             return fail(ValueError("a command needs at least its name"))
         place = place_of(args)
-        if place is Place.NOWHERE:
-            name = command_name(args)
-            return fail(
-                RedisError(f"{name} is not possible on a connection that is shared")
-            )
+        if place in (Place.NOWHERE, Place.BEHIND):
+            return fail(RedisError(refusal(args)))
         if place is Place.ALONE and self.connected:
             return self._alone(args)
         return self._connection.execute(*args)
@@ -158,14 +155,11 @@ class MemoryClient(WorkingClient):
     def _alone(self, args: tuple[Argument, ...]) -> Deferred[Any]:
         connection = MemoryConnection(self._server)
         self._lent.add(connection)
-        sent = connection.execute(*args)
+        return connection.execute(*args).addBoth(self._end_loan, connection)
 
-        def done(result: Any) -> Any:
-            self.release(connection)
-            connection.abort()
-            return result
-
-        return sent.addBoth(done)
+    def _end_loan(self, result: Any, connection: MemoryConnection) -> Any:
+        self.release(connection)
+        return result
 
     def send_many(
         self, count: int, data: bytes, timeout: float | None = None
@@ -174,6 +168,17 @@ class MemoryClient(WorkingClient):
         if not self.connected:
             return fail(RedisConnectionError("not connected"))
         return self._connection.send_many(count, data, timeout)
+
+    def send_alone(
+        self, count: int, data: bytes, timeout: float | None = None
+    ) -> Deferred[list[Any]]:
+        """Execute encoded commands on a connection to themselves."""
+        if not self.connected:
+            return fail(RedisConnectionError("not connected"))
+        connection = MemoryConnection(self._server)
+        self._lent.add(connection)
+        sent = connection.send_many(count, data, timeout)
+        return sent.addBoth(self._end_loan, connection)
 
     def dedicated(self) -> Deferred[Any]:
         """Get a connection to oneself."""

@@ -189,6 +189,15 @@ def _pubsub(call: Call) -> Any:
     raise syntax_error()
 
 
+# -- replicas ---------------------------------------------------------------
+
+
+@command("WAIT", 2)
+def _wait(call: Call) -> Any:
+    # There are none.
+    return 0
+
+
 # -- transactions -----------------------------------------------------------
 
 
