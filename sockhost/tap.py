@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_tap -*-
+# -*- test-case-name: tests.test_tap,tests.test_tap_service -*-
 """
 The ways in: C{twistd sockhost} and C{sockhost run}.
 """

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.host.test_order -*-
+# -*- test-case-name: tests.host.test_order,tests.host.test_obstacles -*-
 """
 Which unit may start when, and which stops after which.
 """

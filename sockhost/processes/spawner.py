@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.processes.test_child -*-
+# -*- test-case-name: tests.processes.test_spawner -*-
 """
 The spawner: the only place that makes processes.
 

@@ -6,23 +6,17 @@ those that work in memory.
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import os
-import shutil
 import signal
 import socket
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from attrs import evolve
-from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory, Protocol
-from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from sockhost.interfaces import (
@@ -33,11 +27,7 @@ from sockhost.interfaces import (
     IUsableUnit,
 )
 from sockhost.plugins import kinds
-from sockhost.processes import Spawner
-from sockhost.processes.child import live_pids
-from sockhost.processes.orphans import become_subreaper, reap_all_orphans
-from sockhost.processes.spec import ChildSpec
-from sockhost.redis import connect
+from sockhost.processes.orphans import become_subreaper
 from sockhost.redis.settings import RedisConfig
 from sockhost.sockets.reconnecting import SocketClientConfig
 from sockhost.sockets.settings import SocketConfig
@@ -45,23 +35,21 @@ from sockhost.supervise.cron import CronConfig
 from sockhost.supervise.process import ProcessConfig
 from sockhost.supervise.ready import Ready
 from sockhost.supervise.tap import TapConfig
-from sockhost.testing.contracts import (
-    HostFixture,
-    RedisFixture,
-    SpawnerFixture,
-    UnitFixture,
-    host_contract_tests,
-    redis_contract_tests,
-    spawner_contract_tests,
-    unit_contract_tests,
-)
-from sockhost.testing.contracts.spawners import CODE, OUTPUT
-from sockhost.testing.host import running_host
-from sockhost.testing.units import MemoryUnitHost
+from sockhost.testing.contracts import UnitFixture, unit_contract_tests
 from tests.functional.servers import ValkeyServer
+from tests.functional.traces import (
+    can_connect,
+    descriptors,
+    grown,
+    import_apart,
+    reactor,
+    short_directory,
+    system_host,
+    traces,
+    until,
+)
 from tests.workers.hosts import socket_unit
 
-reactor: Any = _reactor
 KINDS = kinds()
 
 HANDLER = """
@@ -98,92 +86,6 @@ while True:
     print("tick", flush=True)
     time.sleep(0.02)
 """
-
-
-def short_directory(case: TestCase) -> Path:
-    """Make a directory whose name is short enough for sockets."""
-    directory = Path(tempfile.mkdtemp(prefix="sockhost-"))
-    case.addCleanup(shutil.rmtree, directory, ignore_errors=True)
-    return directory
-
-
-def system_host(case: TestCase) -> MemoryUnitHost:
-    """A host for one unit, with the real reactor."""
-    return MemoryUnitHost(str(short_directory(case)), reactor=reactor)
-
-
-def traces(directory: str) -> Callable[[], object]:
-    """Look at what a unit could leave: descriptors, processes, files."""
-
-    def look() -> object:
-        found = [path for path in Path(directory).rglob("*") if path.is_socket()]
-        pids = Path(directory, "pids")
-        notes = sorted(pids.iterdir()) if pids.exists() else []
-        reap_all_orphans(live_pids)
-        return descriptors(), children(), found, notes
-
-    return look
-
-
-def descriptors() -> list[str]:
-    """What the descriptors of this process lead to, without the numbers."""
-    # An exception may still hold the frame in which a socket was made.
-    gc.collect()
-    links = []
-    for name in os.listdir("/proc/self/fd"):
-        # The one that lists this directory is closed by now.
-        with contextlib.suppress(FileNotFoundError):
-            links.append(os.readlink(f"/proc/self/fd/{name}").split(":")[0])
-    return sorted(links)
-
-
-def children() -> list[str]:
-    """The processes that this one has started, zombies among them."""
-    me = os.getpid()
-    found = []
-    for task in Path(f"/proc/{me}/task").iterdir():
-        with contextlib.suppress(FileNotFoundError):
-            found += (task / "children").read_text().split()
-    return sorted(found)
-
-
-def can_connect(path: str) -> bool:
-    """Say whether somebody listens."""
-    with socket.socket(socket.AF_UNIX) as client:
-        try:
-            client.connect(path)
-        except OSError:
-            return False
-        return True
-
-
-async def until(wanted: Callable[[], bool]) -> None:
-    """Wait until something is the case."""
-    while not wanted():
-        await deferLater(reactor, 0.01)
-
-
-async def grown(log: str) -> None:
-    """Wait until a file has grown."""
-
-    def size() -> int:
-        return os.path.getsize(log) if os.path.exists(log) else 0
-
-    before = size()
-    await until(lambda: size() > before)
-
-
-def import_apart(case: TestCase) -> None:
-    """Let what the test imports be forgotten."""
-    paths, modules = list(sys.path), set(sys.modules)
-
-    def forget() -> None:
-        sys.path[:] = paths
-        for name in set(sys.modules) - modules:
-            if name.startswith("contract_handler"):
-                del sys.modules[name]
-
-    case.addCleanup(forget)
 
 
 def write_handler(directory: str) -> str:
@@ -422,71 +324,3 @@ ProcessUnitContractTests = unit_contract_tests(real_process, ILoggingUnit)
 NotifyingUnitContractTests = unit_contract_tests(real_notifier, ILoggingUnit)
 CronUnitContractTests = unit_contract_tests(real_cron, ILoggingUnit)
 TapUnitContractTests = unit_contract_tests(real_tap)
-
-# -- parts ------------------------------------------------------------------
-
-
-async def real_client(case: TestCase) -> RedisFixture:
-    """The client of a server that can be stopped and killed."""
-    server = ValkeyServer.started(case)
-    redis = await connect(server.unix_url, reactor, wait=10.0)
-
-    async def cut() -> None:
-        server.kill()
-        await until(lambda: not redis.connected)
-
-    return RedisFixture(
-        redis=redis, suspend=server.suspend, cut=cut, restore=server.start
-    )
-
-
-def real_spawner(_: TestCase) -> SpawnerFixture:
-    """The spawner of the host."""
-    shell = ("/bin/sh", "-c")
-    return SpawnerFixture(
-        spawner=Spawner(reactor),
-        sleeping=ChildSpec(argv=("/bin/sleep", "60")),
-        exiting=ChildSpec(
-            argv=(*shell, f"printf '{OUTPUT.decode().rstrip()}\\n'; exit {CODE}")
-        ),
-        leaving=ChildSpec(argv=(*shell, "sleep 60 &")),
-        missing=ChildSpec(argv=("/no/such/program",)),
-    )
-
-
-RedisClientContractTests = redis_contract_tests(real_client)
-SpawnerContractTests = spawner_contract_tests(real_spawner)
-
-# -- the host ---------------------------------------------------------------
-
-CONFIG = """
-[unit.echo]
-kind = "socket"
-path = "{run_dir}/echo.sock"
-handler = "contract_handler:Echo"
-
-[unit.prog]
-kind = "process"
-argv = ["/bin/sleep", "60"]
-"""
-
-
-async def real_host(case: TestCase, *first: str) -> HostFixture:
-    """A whole host."""
-    running = await running_host(case, CONFIG, {"contract_handler.py": HANDLER})
-    return HostFixture(
-        host=running.host,
-        units=first or ("echo", "prog"),
-        kinds=tuple(KINDS),
-        spoil_config=lambda: running.write_config("[unit.echo]\nkind = 'sokcet'\n"),
-        ended=running.ended(),
-    )
-
-
-async def real_host_of_process(case: TestCase) -> HostFixture:
-    """The same, seen from its process."""
-    return await real_host(case, "prog", "echo")
-
-
-HostContractTests = host_contract_tests(real_host)
-HostOfProcessContractTests = host_contract_tests(real_host_of_process)

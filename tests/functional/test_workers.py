@@ -5,12 +5,8 @@ Functional tests of L{sockhost.workers}: real prototypes, workers and sockets.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import signal
 import stat
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -24,12 +20,11 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
 from sockhost.config import RestartPolicy, UnitConfig
-from sockhost.interfaces import Disconnected, PathInUse, UnitLost
+from sockhost.interfaces import Disconnected
 from sockhost.processes.child import live_pids
 from sockhost.processes.orphans import become_subreaper, reap_all_orphans
 from sockhost.sockets.blocking import BlockingClient
 from sockhost.workers.pool import WorkerSocketUnit
-from sockhost.workers.prototype_process import CannotImport
 from tests.workers.hosts import socket_unit
 
 reactor: Any = _reactor
@@ -405,213 +400,3 @@ class ServingTests(WorkerTests):
                 f"reconfigured {pid}" in self.log() for pid in self.workers().values()
             )
         )
-
-
-class LossTests(WorkerTests):
-    """
-    Processes that are killed.
-    """
-
-    async def test_worker_killed(self) -> None:
-        """A killed worker is replaced; the others go on."""
-        await self.up(2)
-        before = self.workers()
-        os.kill(before[1], signal.SIGKILL)
-        await self.until(lambda: self.workers().get(1) not in (None, before[1]))
-        self.assertEqual(self.workers()[2], before[2])
-        self.assertEqual(self.losses, [])
-        self.assertIn(int(await self.ask()), self.workers().values())
-
-    async def test_worker_terminated(self) -> None:
-        """A worker that is told to end runs its shutdown hook, and is replaced."""
-        await self.up(1)
-        before = self.workers()[1]
-        os.kill(before, signal.SIGTERM)
-        await self.until(lambda: self.workers().get(1) not in (None, before))
-        self.assertIn(f"shutdown of {before}", self.log())
-
-    async def test_signals_for_the_host(self) -> None:
-        """Signals that are meant for the host end neither worker nor prototype."""
-        await self.up(1)
-        before = (self.prototype(), self.workers()[1])
-        for pid in before:
-            os.kill(pid, signal.SIGHUP)
-            os.kill(pid, signal.SIGUSR1)
-        await self.ask()
-        self.assertEqual((self.prototype(), self.workers()[1]), before)
-
-    async def test_prototype_killed(self) -> None:
-        """A killed prototype takes its workers along, and all are replaced while
-        the socket stays: a client that comes meanwhile is served."""
-        await self.up(2)
-        before = {self.prototype(), *self.workers().values()}
-        inode = os.stat(self.path("kv.sock")).st_ino
-        os.kill(self.prototype(), signal.SIGKILL)
-        await self.until(lambda: not any(map(alive, before)))
-        await self.ask()
-        await self.until(lambda: len(self.workers()) == 2)
-        self.assertFalse(before & {self.prototype(), *self.workers().values()})
-        self.assertEqual(os.stat(self.path("kv.sock")).st_ino, inode)
-        self.assertEqual(self.losses, [])
-
-    async def test_prototype_stuck(self) -> None:
-        """A prototype that does not run cannot prevent the unit from stopping."""
-        unit = await self.up(1)
-        os.kill(self.prototype(), signal.SIGSTOP)
-        await unit.stop()
-        self.assertEqual(self.workers(), {})
-
-    async def test_grandchildren(self) -> None:
-        """What a worker has started ends with the prototype's group."""
-        self.write(
-            handler(
-                top="import subprocess",
-                startup=(
-                    "self.child = subprocess.Popen(['sleep', '100'],"
-                    " stdout=subprocess.DEVNULL)"
-                ),
-                received="return str(self.child.pid).encode()",
-            )
-        )
-        unit = await self.up(1)
-        child = int(await self.ask())
-        self.assertTrue(alive(child))
-        await unit.stop()
-        self.assertFalse(alive(child))
-
-    async def test_no_descriptors_leak(self) -> None:
-        """However many workers are replaced, the host has no more descriptors."""
-        await self.up(1)
-        before = descriptors(os.getpid())
-        for _attempt in range(4):
-            pid = self.workers()[1]
-            os.kill(pid, signal.SIGKILL)
-            await self.until(
-                lambda old=pid: self.workers().get(1) not in (None, old)  # type: ignore[misc]
-            )
-        self.assertEqual(descriptors(os.getpid()), before)
-
-    async def test_import_fails_later(self) -> None:
-        """When a new prototype cannot import any more, the unit is lost."""
-        await self.up(1)
-        self.write("import nowhere_at_all")
-        os.kill(self.prototype(), signal.SIGKILL)
-        await self.until(lambda: bool(self.losses))
-        error = self.losses[0].value
-        self.assertIsInstance(error, UnitLost)
-        self.assertIn("nowhere_at_all", str(error))
-        self.assertFalse(os.path.exists(self.path("kv.sock")))
-
-    def test_host_killed(self) -> None:
-        """When the host is killed, no worker and no prototype is left."""
-        command = [sys.executable, "-m", "tests.workers.lone_host"]
-        arguments = [self.directory, "plugged:Handler", "2"]
-        with subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE) as host:
-            assert host.stdout is not None
-            status = json.loads(host.stdout.readline())
-            host.kill()
-        pids = [status["prototype"]["pid"]]
-        pids += [worker["pid"] for worker in status["workers"]]
-        self.assertEqual(len(pids), 3)
-        end = time.monotonic() + 5
-        while any(map(alive, pids)) and time.monotonic() < end:
-            time.sleep(0.01)
-        self.assertEqual([pid for pid in pids if alive(pid)], [])
-        os.unlink(self.path("kv.sock"))
-
-
-class StartTests(WorkerTests):
-    """
-    Starts that fail, and restarts.
-    """
-
-    async def fail_to_start(self, unit: WorkerSocketUnit) -> Exception:
-        """Start a unit, and get why that fails."""
-        failures: list[Failure] = []
-        await unit.start(self.losses.append).addErrback(failures.append)
-        self.assertEqual((self.prototype(), self.workers()), (None, {}))
-        error = failures[0].value
-        assert isinstance(error, Exception)
-        return error
-
-    async def test_import_error(self) -> None:
-        """What is wrong with a module is in the reason and in the log."""
-        self.write("import nowhere_at_all")
-        error = await self.fail_to_start(self.make())
-        self.assertIsInstance(error, CannotImport)
-        self.assertIn("No module named 'nowhere_at_all'", str(error))
-        self.assertIn("Traceback", self.log())
-
-    async def test_import_exits(self) -> None:
-        """A module that ends the process when it is imported is an error."""
-        self.write("import sys; sys.exit('no thanks')")
-        error = await self.fail_to_start(self.make())
-        self.assertIn("no thanks", str(error))
-
-    async def test_thread_at_import(self) -> None:
-        """A module that leaves a thread running is refused, and named."""
-        self.write(
-            handler(
-                top=(
-                    "import threading, time\n"
-                    "threading.Thread(target=time.sleep, args=(60,), daemon=True,"
-                    " name='ticker').start()"
-                )
-            )
-        )
-        error = await self.fail_to_start(self.make())
-        self.assertIn("started by plugged: ticker", str(error))
-
-    async def test_startup_fails(self) -> None:
-        """A startup hook that fails in a worker fails the start."""
-        self.write(handler(startup="raise ValueError('not today')"))
-        error = await self.fail_to_start(self.make())
-        self.assertIn("ValueError: not today", str(error))
-
-    async def test_startup_hangs(self) -> None:
-        """A startup hook that never ends fails the start in time."""
-        self.write(handler(startup="import time; time.sleep(100)"))
-        error = await self.fail_to_start(self.make(start_timeout=6.0))
-        self.assertIn("was not ready in 3.0 s", str(error))
-
-    async def test_import_hangs(self) -> None:
-        """An import that never ends fails the start in time."""
-        self.write("import time; time.sleep(100)")
-        error = await self.fail_to_start(self.make(start_timeout=2.0))
-        self.assertIn("importing the handler took more than 1.0 s", str(error))
-
-    async def test_path_in_use(self) -> None:
-        """A path that is no socket is left alone, and nothing runs."""
-        with open(self.path("kv.sock"), "w") as file:
-            file.write("mine")
-        error = await self.fail_to_start(self.make())
-        self.assertIsInstance(error, PathInUse)
-        with open(self.path("kv.sock")) as file:
-            self.assertEqual(file.read(), "mine")
-        os.unlink(self.path("kv.sock"))
-
-    async def test_stop_during_start(self) -> None:
-        """A unit that is stopped while it imports is gone."""
-        self.write("import time; time.sleep(100)")
-        unit = self.make()
-        starting = unit.start(self.losses.append)
-        starting.addErrback(lambda failure: None)
-        await self.until(lambda: self.prototype() is not None)
-        pid = self.prototype()
-        await unit.stop()
-        self.assertFalse(alive(pid))
-
-    async def test_restart_brings_new_code(self) -> None:
-        """A replaced worker runs the code of the others; a unit that was stopped
-        and started runs what is in the file."""
-        self.write(handler(received="return b'one'"))
-        unit = await self.up(1)
-        self.assertEqual(await self.ask(), b"one")
-        self.write(handler(received="return b'another'"))
-        before = self.workers()[1]
-        os.kill(before, signal.SIGKILL)
-        await self.until(lambda: self.workers().get(1) not in (None, before))
-        self.assertEqual(await self.ask(), b"one")
-        await unit.stop()
-        await unit.start(self.losses.append)
-        self.assertEqual(await self.ask(), b"another")

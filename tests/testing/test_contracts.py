@@ -6,7 +6,6 @@ tests.functional.test_contracts has those that need the system.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,61 +14,35 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
-from zope.interface import implementer
 
-from examples.quickstart.quickstart import KeyValue
 from sockhost.host.units import UnitView
 from sockhost.interfaces import (
-    Disconnected,
-    IBatchHandler,
-    IClient,
     IClientsUnit,
     IHookedUnit,
     IListeningUnit,
     ILoggingUnit,
-    IUnitHost,
     IUsableUnit,
     UnitLost,
 )
 from sockhost.plugins import kinds
-from sockhost.processes.spec import ChildSpec
 from sockhost.sockets import reach
-from sockhost.sockets.codecs import _OURS, DEFAULT
-from sockhost.sockets.framing import Length32Codec
-from sockhost.sockets.netstring import NetstringCodec
 from sockhost.sockets.settings import SocketConfig
 from sockhost.sockets.unit import SocketUnit
-from sockhost.sockets.wire import MAX_FRAME
 from sockhost.supervise.cron import CronConfig, CronKind
-from sockhost.supervise.events import CommandNotifier, LogNotifier
 from sockhost.supervise.process import ProcessConfig, ProcessKind
 from sockhost.supervise.ready import Ready
 from sockhost.supervise.tap import TapConfig, TapKind
 from sockhost.testing.contracts import (
-    ClientFixture,
     HostFixture,
-    RedisFixture,
-    SpawnerFixture,
     UnitFixture,
-    client_contract_tests,
-    codec_contract_tests,
-    codec_kind_contract_tests,
-    handler_contract_tests,
     host_contract_tests,
-    kind_contract_tests,
-    lifecycle_contract_tests,
-    notifier_contract_tests,
-    redis_contract_tests,
-    spawner_contract_tests,
     unit_contract_tests,
     unit_host_contract_tests,
 )
-from sockhost.testing.contracts.spawners import CODE, OUTPUT
 from sockhost.testing.processes import MemoryChild, MemorySpawner, obedient
-from sockhost.testing.sockets import connected_pair
 from sockhost.testing.units import MemoryUnit, MemoryUnitHost
 from tests.control.fakes import FakeHost
-from tests.sockets.fakes import FakeSocket, Hooked, Scripted
+from tests.sockets.fakes import FakeSocket, Hooked
 from tests.testing.fakes import HandMaker, MemoryRedis, RichUnit
 from tests.workers.hosts import socket_unit
 
@@ -306,189 +279,6 @@ TapUnitContractTests = unit_contract_tests(tap_in_memory)
 
 KINDS = kinds()
 
-
-def surroundings(case: TestCase) -> IUnitHost:
-    """A host for units that are only made."""
-    return MemoryUnitHost(case.mktemp(), MemoryReactorClock())
-
-
-SocketKindContractTests = kind_contract_tests(
-    KINDS["socket"],
-    {"path": "kv.sock", "handler": "module:Class"},
-    surroundings,
-    bad=[
-        {"path": "kv.sock"},
-        {"path": "k" * 108, "handler": "module:Class"},
-        {"path": "kv.sock", "handler": "no colon"},
-        {"path": "kv.sock", "handler": "module:Class", "workers": -1},
-    ],
-)
-ProcessKindContractTests = kind_contract_tests(
-    KINDS["process"],
-    {"argv": ["/bin/sleep", "60"], "ready": {"delay": 1.0}},
-    surroundings,
-    bad=[{}, {"argv": []}, {"argv": ["x"], "stop_signal": "SIGNOTHING"}],
-)
-CronKindContractTests = kind_contract_tests(
-    KINDS["cron"],
-    {"argv": ["/bin/true"], "schedule": "* * * * *"},
-    surroundings,
-    bad=[{"argv": ["x"], "schedule": "* *"}, {"schedule": "never"}],
-)
-RedisKindContractTests = kind_contract_tests(
-    KINDS["redis"],
-    {"url": "unix:///run/v.sock", "timeout": 2},
-    surroundings,
-    bad=[{}, {"url": "http://x"}, {"url": "unix:///v.sock", "timeout": -1}],
-)
-SocketClientKindContractTests = kind_contract_tests(
-    KINDS["socket-client"],
-    {"path": "kv.sock", "match": "number"},
-    surroundings,
-    bad=[{}, {"path": "k" * 108}, {"path": "kv.sock", "match": "luck"}],
-)
-TapKindContractTests = kind_contract_tests(
-    KINDS["tap"],
-    {"tap": "web", "args": ["--listen", "tcp:0"]},
-    surroundings,
-    bad=[{}, {"tap": "web", "grace": 0}],
-)
-
-
-class AllKindsTests(TestCase):
-    """No kind is forgotten here."""
-
-    def test_all(self) -> None:
-        """Each kind that comes with sockhost is put through its contract."""
-        ours = {n for n, k in KINDS.items() if type(k).__module__.startswith("sockh")}
-        tested = {
-            each.kind.name
-            for each in globals().values()
-            if isinstance(each, type) and hasattr(each, "kind")
-        }
-        self.assertEqual(tested, ours)
-
-
-# -- parts ------------------------------------------------------------------
-
-
-def clients_in_memory(_: TestCase) -> ClientFixture:
-    """Two clients of a server in memory."""
-    handler = Scripted()
-    pair = connected_pair(handler)
-    pair.another()
-    client, other = handler.clients
-    frames: list[bytes] = []
-    pair.client.on_frame = frames.append
-    return ClientFixture(
-        client=client,
-        other=other,
-        take=pair.flush,
-        frames=lambda: frames,
-        leave=pair.close,
-        reasons=lambda: [reason for who, reason in handler.gone if who is client],
-        too_large=bytes(MAX_FRAME),
-    )
-
-
-def memory_spawner(_: TestCase) -> SpawnerFixture:
-    """A spawner that executes nothing."""
-
-    def die(child: MemoryChild, signum: int) -> None:
-        child.others_end()
-        if child.pid is not None:
-            child.kill(signum)
-
-    spawner = MemorySpawner(on_signal=die)
-
-    def exit_child(child: Any) -> None:
-        if child.spec.argv[0] == "leaving":
-            child.others = True
-            child.exit()
-        else:
-            child.output(OUTPUT)
-            child.exit(CODE)
-
-    return SpawnerFixture(
-        spawner=spawner,
-        sleeping=ChildSpec(argv=("sleeping",)),
-        exiting=ChildSpec(argv=("exiting",)),
-        leaving=ChildSpec(argv=("leaving",)),
-        missing=ChildSpec(argv=("/missing",)),
-        exit=exit_child,
-        spoil=lambda: spawner.fail_next(path="/missing"),
-    )
-
-
-def command_notifier() -> CommandNotifier:
-    """A notifier whose command nobody executes."""
-    return CommandNotifier(reactor=Clock(), spawner=MemorySpawner(), argv=("/tell",))
-
-
-@implementer(IBatchHandler)
-class Batched:
-    """Echoes all that came together."""
-
-    def connected(self, client: IClient) -> None:
-        """Be glad."""
-
-    def received(self, client: IClient, frame: bytes) -> bytes:
-        """Is not called."""
-        raise NotImplementedError
-
-    def received_batch(self, client: IClient, frames: Sequence[bytes]) -> list[bytes]:
-        """Echo."""
-        return list(frames)
-
-    def disconnected(self, client: IClient, reason: Disconnected) -> None:
-        """Be sad."""
-
-
-def key_value(case: TestCase) -> KeyValue:
-    """The handler of the quickstart, with a store in memory."""
-    host = MemoryUnitHost(case.mktemp())
-    host.clients["store"] = MemoryRedis()
-    return KeyValue(host)
-
-
-Length32ContractTests = codec_contract_tests(
-    Length32Codec, garbage=b"\0\0\0\0", too_large=bytes(MAX_FRAME)
-)
-SmallFramesContractTests = codec_contract_tests(
-    lambda: Length32Codec(max_frame=10),
-    payloads=(b"a", b"", b"sixsix"),
-    garbage=b"\xff\xff\xff\xff",
-    too_large=b"seven77",
-)
-NetstringContractTests = codec_contract_tests(
-    lambda: NetstringCodec(1000), garbage=b"x", too_large=bytes(1001)
-)
-NetstringKindContractTests = codec_kind_contract_tests(_OURS["netstring"])
-LineKindContractTests = codec_kind_contract_tests(_OURS["line"])
-Length32KindContractTests = codec_kind_contract_tests(_OURS[DEFAULT])
-Int32KindContractTests = codec_kind_contract_tests(_OURS["length32be-exclusive"])
-BatchedContractTests = handler_contract_tests(lambda _: Batched(), [(b"a", b"a"), b""])
-LogNotifierContractTests = notifier_contract_tests(LogNotifier)
-CommandNotifierContractTests = notifier_contract_tests(command_notifier)
-ClientContractTests = client_contract_tests(clients_in_memory)
-MemorySpawnerContractTests = spawner_contract_tests(memory_spawner)
-MemoryRedisContractTests = redis_contract_tests(
-    lambda _: RedisFixture(redis=MemoryRedis())
-)
-KeyValueContractTests = handler_contract_tests(
-    key_value,
-    [
-        (b"set a 1", b"ok"),
-        (b"get a", b"1"),
-        (b"incr a", b"2"),
-        (b"del a", b"1"),
-        (b"get a", b"error: no such key"),
-        b"nonsense",
-        b"",
-    ],
-)
-ScriptedContractTests = handler_contract_tests(lambda _: Hooked(), [(b"a", b"a"), b""])
-HookedLifecycleContractTests = lifecycle_contract_tests(lambda _: Hooked())
 
 # -- hosts ------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.testing.test_contracts -*-
+# -*- test-case-name: tests.testing.test_part_contracts -*-
 """
 The contracts of L{ICodec<sockhost.interfaces.ICodec>} and of
 L{ICodecKind<sockhost.interfaces.ICodecKind>} as tests.

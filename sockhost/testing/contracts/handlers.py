@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.testing.test_contracts -*-
+# -*- test-case-name: tests.testing.test_part_contracts -*-
 """
 The contracts of L{ISocketHandler<sockhost.interfaces.ISocketHandler>},
 L{IBatchHandler<sockhost.interfaces.IBatchHandler>} and

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.testing.test_contracts -*-
+# -*- test-case-name: tests.testing.test_kind_contracts -*-
 """
 The contract of L{IUnitKind<sockhost.interfaces.IUnitKind>} as tests.
 """

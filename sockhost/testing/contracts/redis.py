@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.testing.test_contracts -*-
+# -*- test-case-name: tests.testing.test_part_contracts -*-
 """
 The contract of L{IRedis<sockhost.interfaces.IRedis>} as tests.
 """

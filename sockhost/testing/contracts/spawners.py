@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.testing.test_contracts -*-
+# -*- test-case-name: tests.testing.test_part_contracts -*-
 """
 The contracts of L{ISpawner<sockhost.interfaces.ISpawner>} and of
 L{IChild<sockhost.interfaces.IChild>} as tests.
