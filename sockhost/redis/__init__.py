@@ -24,7 +24,7 @@ The modules, each using only those above it::
     outlet      when bytes are sent
     inbox       which message is for whom
     pulse       whether the server is still there
-    connection  one connection: all of these, and the end
+    connection  one connection: all of these, and its C{ending}
     greeting    what is said on a new connection
     dialing     how a connection comes to be (C{credentials}: as whom)
     racing      asking many who should know the same

@@ -25,13 +25,14 @@ from enum import Enum
 from math import inf
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from sockhost.interfaces import MaybeExecuted, RedisConnectionError, RedisError
 from sockhost.redis.deadlines import Deadlines
+from sockhost.redis.ending import Ending
 from sockhost.redis.inbox import Inbox
 from sockhost.redis.line import Line
 from sockhost.redis.outlet import Outlet
@@ -90,10 +91,8 @@ class RedisConnection(Protocol):
         self._unsent = self._line.unsent
         self._inbox = Inbox(self._line, on_push=on_push)
         self._outlet = Outlet(clock, self._line)
-        self._close_call: IDelayedCall | None = None
         self._reason: RedisError | None = None
-        self._ended = False
-        self._disconnected: list[Deferred[RedisError | None]] = []
+        self._ending = Ending(clock, self.abort)
         self._pulse = Pulse(
             clock, ping_interval, lambda: self.execute("PING"), self._stalled
         )
@@ -320,19 +319,17 @@ class RedisConnection(Protocol):
         Legal at any time, from callbacks too.
 
         @param timeout: seconds after which what is outstanding fails with
-            L{MaybeExecuted}.
+            L{MaybeExecuted}.  Of several calls the one that is over first counts.
         @return: fires after everything else of the connection has.
         """
         if self._state is _OPEN:
             self._state = _CLOSING
             self.open = False
-            self._close_call = self._clock.callLater(
-                timeout,
-                self.abort,
-                RedisConnectionError(f"not drained within {timeout} s"),
-            )
+            self._ending.limit(timeout)
             self._outlet.flush()
             self._close_if_drained()
+        elif self._state is _CLOSING:
+            self._ending.limit(timeout)
         return self.when_disconnected().addCallback(lambda _: None)
 
     def _close_if_drained(self) -> None:
@@ -363,11 +360,7 @@ class RedisConnection(Protocol):
             Deferred, with the reason, or with C{None} after a L{close} that
             drained everything.  Never fails.
         """
-        if self._ended:
-            return succeed(self._reason)
-        waiting: Deferred[RedisError | None] = Deferred()
-        self._disconnected.append(waiting)
-        return waiting
+        return self._ending.when()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         clean = self._state is _CLOSING and not self._owes()
@@ -380,14 +373,10 @@ class RedisConnection(Protocol):
         self._pulse.stop()
         self._deadlines.stop()
         self._outlet.close()
-        if self._close_call is not None and self._close_call.active():
-            self._close_call.cancel()
+        self._ending.stop()
         for slot, sent in self._line.end():
             slot.errback(self._loss(sent))
-        self._ended = True
-        waiting, self._disconnected = self._disconnected, []
-        for each in waiting:
-            each.callback(self._reason)
+        self._ending.tell(self._reason)
 
     def _owes(self) -> bool:
         return any(not slot.called for slot in self._slots)

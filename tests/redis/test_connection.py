@@ -355,6 +355,19 @@ class CloseTests(_ConnectionCase):
         self.successResultOf(closing)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_sooner(self) -> None:
+        """Closed again in less time, it takes no longer than that."""
+        outcome = self.connection.execute("GET", "a")
+        self.clock.advance(0)
+        closing = [self.connection.close(5.0), self.connection.close(1.0)]
+        closing.append(self.connection.close(9.0))
+        self.clock.advance(1.0)
+        self.clock.advance(0)
+        for each in closing:
+            self.successResultOf(each)
+        self.failureResultOf(outcome, MaybeExecuted)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_from_reply(self) -> None:
         """It is legal from a reply, and what was sent is still answered."""
         first, second = self.several(2)

@@ -1,0 +1,61 @@
+# -*- test-case-name: tests.redis.test_connection -*-
+"""
+The end of a connection: when it comes at the latest, and who is told of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import define, field
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from sockhost.interfaces import RedisConnectionError, RedisError
+
+
+@define
+class Ending:
+    """
+    Limits how long a connection takes to close, and tells when it has ended.
+
+    @ivar over: C{True} once it has.
+    """
+
+    _clock: IReactorTime
+    _abort: Callable[[RedisError], object]
+    over: bool = False
+    _reason: RedisError | None = None
+    _waiting: list[Deferred[RedisError | None]] = field(factory=list)
+    _call: IDelayedCall | None = None
+
+    def limit(self, timeout: float) -> None:
+        """Abort after so many seconds, or when it was said before, if sooner."""
+        call = self._call
+        if call is not None:
+            if not call.active() or call.getTime() <= self._clock.seconds() + timeout:
+                return
+            call.cancel()
+        late = RedisConnectionError(f"not drained within {timeout} s")
+        self._call = self._clock.callLater(timeout, self._abort, late)
+
+    def when(self) -> Deferred[RedisError | None]:
+        """Fires when it has ended, with the reason."""
+        if self.over:
+            return succeed(self._reason)
+        waiting: Deferred[RedisError | None] = Deferred()
+        self._waiting.append(waiting)
+        return waiting
+
+    def stop(self) -> None:
+        """It is ending: no timer is left."""
+        if self._call is not None and self._call.active():
+            self._call.cancel()
+
+    def tell(self, reason: RedisError | None) -> None:
+        """It has ended."""
+        self.over = True
+        self._reason = reason
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            each.callback(reason)
