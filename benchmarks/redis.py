@@ -25,7 +25,15 @@ from pathlib import Path
 
 from attrs import define, evolve, field
 
-from benchmarks.harness import Contender, Measured, Result, arguments, compare, report
+from benchmarks.harness import (
+    Contender,
+    Measured,
+    Result,
+    arguments,
+    compare,
+    ratio,
+    report,
+)
 from benchmarks.redis_server import Server
 
 HERE = Path(__file__).resolve().parent
@@ -179,8 +187,11 @@ def to_best_peer(results: Sequence[Result]) -> list[Result]:
 def _against(result: Result, base: Result | None) -> Result:
     if base is None or not base.value:
         return result
-    ratio = result.value / base.value
-    return evolve(result, ratio_to=base.contender, ratio=ratio)
+    if len(result.rounds) == len(base.rounds):
+        compared = ratio(result.rounds, base.rounds)
+    else:
+        compared = result.value / base.value
+    return evolve(result, ratio_to=base.contender, ratio=compared)
 
 
 def summary(results: Sequence[Result]) -> list[str]:

@@ -12,7 +12,16 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from benchmarks.harness import Contender, Measured, Result, compare, report, table
+from benchmarks.harness import (
+    Contender,
+    Measured,
+    Parts,
+    Result,
+    compare,
+    ratio,
+    report,
+    table,
+)
 
 
 def result(contender: str = "ours", value: float = 2.0, ratio: float = 1.0) -> Result:
@@ -55,6 +64,57 @@ class CompareTests(SynchronousTestCase):
         self.assertEqual(found, [("a", 2, 1.0), ("b", 5, 2.5)])
         self.assertEqual(list(results[1].rounds), [4, 5, 6])
 
+    def parted(self, name: str, *parts: str) -> Contender:
+        """Somebody whose rounds have these parts."""
+
+        def run() -> Parts:
+            try:
+                for part in parts:
+                    self.ran.append(f"{name} {part}")
+                    yield {part: 1.0}
+            finally:
+                self.ran.append(f"{name} ends")
+
+        return Contender(name, run)
+
+    def test_parts_interleaved(self) -> None:
+        """
+        Within a round the same part of all is measured before the next, even if
+        somebody has fewer of them.
+        """
+        results = compare(
+            [self.parted("a", "x", "y"), self.parted("b", "x")],
+            {"x": "ms", "y": "ms"},
+            1,
+        )
+        self.assertEqual(self.ran, ["a x", "b x", "a y", "b ends", "a ends"])
+        found = [(each.scenario, each.contender, each.ratio) for each in results]
+        self.assertEqual(found, [("x", "a", 1.0), ("x", "b", 1.0), ("y", "a", 1.0)])
+
+    def test_failing_part(self) -> None:
+        """When one fails, what the others have running is ended."""
+
+        def fails() -> Parts:
+            yield {"x": 1 / 0}
+
+        with self.assertRaises(ZeroDivisionError):
+            compare([self.parted("a", "x"), Contender("b", fails)], {"x": "ms"}, 1)
+        self.assertEqual(self.ran, ["a x", "a ends"])
+
+    def test_ratio_by_round(self) -> None:
+        """A ratio is the median of those of the rounds, not that of the medians."""
+        results = compare(
+            [self.contender("a", 1, 10, 100), self.contender("b", 2, 30, 50)],
+            {"start": "ms"},
+            3,
+        )
+        self.assertEqual([each.ratio for each in results], [1.0, 2.0])
+
+    def test_ratio_to_nothing(self) -> None:
+        """Where there is nothing to divide by, the round does not count."""
+        self.assertEqual(ratio([1.0, 2.0], [0.0, 4.0]), 0.5)
+        self.assertEqual(ratio([1.0], [0.0]), 0.0)
+
     def test_missing_does_not_run(self) -> None:
         """Who is not installed is left out."""
         missing = Contender("c", lambda: {"start": 1 / 0}, "c is not installed")
@@ -71,17 +131,19 @@ class ReportTests(SynchronousTestCase):
         self.assertEqual(
             lines,
             [
-                "scenario  contender  value  unit   ratio  spread",
-                "start     ours           2  ms      1.00    100%",
-                "start     theirs      1234  ms    617.25    100%",
+                "scenario  contender  value  unit   ratio  to    spread",
+                "start     ours           2  ms      1.00  ours    100%",
+                "start     theirs      1234  ms    617.25  ours    100%",
             ],
         )
 
     def test_report(self) -> None:
         """The skipped are named with the reason, and the machine is."""
         with redirect_stdout(StringIO()) as output:
-            report([result()], [Contender("c", dict, "not installed")], None)
+            absent = Contender("c", dict, "not installed")
+            report([result()], [absent], None, ["skipped: start (too hard)"])
         self.assertIn("skipped: c (not installed)\n", output.getvalue())
+        self.assertIn("skipped: start (too hard)\n", output.getvalue())
         self.assertIn("machine: ", output.getvalue())
 
     def test_file(self) -> None:
