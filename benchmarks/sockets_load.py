@@ -39,13 +39,13 @@ class Times:
 
     def tell(self, seconds: float) -> None:
         """Print what was measured."""
-        ordered = sorted(self.taken)
+        ordered = sorted(self.taken) or [0.0]
         last = len(ordered) - 1
         median, worst = ordered[last // 2], ordered[int(last * 0.999)]
         print(
             json.dumps(
                 {
-                    "frames": len(ordered),
+                    "frames": len(self.taken),
                     "seconds": seconds,
                     "p50": median * 1e6,
                     "p999": worst * 1e6,
@@ -128,7 +128,7 @@ def run(path: str, frame: bytes, clients: int, window: int, seconds: float) -> N
         more = time.perf_counter() < began + seconds
         ready = selector.select(PATIENCE)
         if not ready:
-            sys.exit("nothing came for 20 seconds")
+            sys.exit(f"nothing came for {PATIENCE:g} seconds")
         for key, events in ready:
             client = key.data
             if events & selectors.EVENT_READ:

@@ -12,6 +12,7 @@ import resource
 import struct
 import sys
 from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,6 +20,13 @@ from benchmarks.hosts import ROOT
 from sockhost.processes.collector import settle_in
 
 HEADER = struct.Struct("=I")
+
+#: Ours: the reactor that a socket unit is served on, and its C{transport}.
+OURS = {
+    "sockhost": ("epoll", "hub"),
+    "sockhost-hub": ("sockhost", "hub"),
+    "sockhost-protocol": ("epoll", "protocol"),
+}
 
 
 class Echo:
@@ -56,18 +64,23 @@ class Later:
             answer.callback(frame)
 
 
-def sockhost(path: str, transport: str, handler: str, reactor_name: str) -> None:
+def sockhost(path: str, handler: str, name: str) -> None:
     """A socket unit, as a host has it."""
     from twisted.application.reactors import installReactor
 
+    reactor_name, transport = OURS[name]
     installReactor(reactor_name)
 
     from twisted.internet import reactor as installed
 
+    from sockhost.sockets.hub import IHubReactor
     from sockhost.sockets.settings import SocketConfig
     from sockhost.sockets.unit import SocketUnit
 
     reactor: Any = installed
+    if IHubReactor.providedBy(reactor) is not (reactor_name == "sockhost"):
+        # It falls back where it does not know Twisted: that is another contender.
+        sys.exit(f"{name} is not served by the reactor {reactor_name}")
     host: Any = SimpleNamespace(reactor=reactor, config_dir=str(ROOT))
     config: Any = SocketConfig(
         path=path,
@@ -76,12 +89,16 @@ def sockhost(path: str, transport: str, handler: str, reactor_name: str) -> None
         backlog=1024,
     )
     unit = SocketUnit("echo", config, host)
+    failures: list[str] = []
 
-    def begin() -> None:
-        unit.start(print).addErrback(lambda failure: failure.printTraceback())
+    def failed(failure: Any) -> None:
+        failures.append(failure.getTraceback())
+        reactor.stop()
 
-    reactor.callWhenRunning(begin)
+    reactor.callWhenRunning(lambda: unit.start(failed).addErrback(failed))
     reactor.run()
+    if failures:
+        sys.exit(failures[0])
 
 
 class EchoProtocol(asyncio.Protocol):
@@ -150,9 +167,7 @@ def uvloop_protocol(path: str) -> None:
 def servers(path: str, handler: str) -> dict[str, Callable[[], object]]:
     """Everybody, by name."""
     return {
-        "sockhost": lambda: sockhost(path, "hub", handler, "sockhost"),
-        "sockhost-hub": lambda: sockhost(path, "hub", handler, "epoll"),
-        "sockhost-protocol": lambda: sockhost(path, "protocol", handler, "epoll"),
+        **{name: partial(sockhost, path, handler, name) for name in OURS},
         "asyncio-protocol": lambda: asyncio.run(asyncio_protocol(path)),
         "asyncio-streams": lambda: asyncio.run(asyncio_streams(path)),
         "uvloop-protocol": lambda: uvloop_protocol(path),

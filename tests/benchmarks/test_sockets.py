@@ -4,16 +4,33 @@ Tests for L{benchmarks.sockets}: that it measures, not what.
 
 from __future__ import annotations
 
+import json
 import socket
+import subprocess
+import sys
+from contextlib import redirect_stdout
+from io import StringIO
 from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from benchmarks import sockets, sockets_load
-from benchmarks.sockets import RATES, Sizes, contenders, put_load, running
+from benchmarks.hosts import ROOT
+from benchmarks.sockets import (
+    RATES,
+    UNITS,
+    Sizes,
+    contenders,
+    one_round,
+    put_load,
+    running,
+    server_command,
+    without_idle,
+)
 from benchmarks.sockets_load import Client, Times
+from benchmarks.sockets_server import OURS
 
-TINY = Sizes(milliseconds=20, idle=20, slow=1 << 20, rounds=1)
+TINY = Sizes(milliseconds=50, idle=20, slow=1 << 20, rounds=1)
 
 
 class LoadTests(SynchronousTestCase):
@@ -42,7 +59,7 @@ class LoadTests(SynchronousTestCase):
         """Idle clients and slow readers are measured while they wait."""
         with mock.patch.object(sockets, "compiled", return_value=None):
             memory = sockets.idle_memory("asyncio-protocol", TINY)
-            slow = dict(sockets.slow_reader("asyncio-protocol", TINY))
+            slow = sockets.slow_reader("asyncio-protocol", TINY)
         self.assertGreaterEqual(memory, 0)
         self.assertEqual(set(slow), {"slow-reader", "slow-reader cpu"})
 
@@ -57,6 +74,32 @@ class LoadTests(SynchronousTestCase):
         theirs.send(b"\x05\0\0\0b")
         self.assertRaises(SystemExit, client.take)
 
+    def test_no_frame(self) -> None:
+        """That no frame has come back can be told, too."""
+        with redirect_stdout(StringIO()) as output:
+            Times().tell(1.0)
+        self.assertEqual(json.loads(output.getvalue())["frames"], 0)
+
+    def test_all_scenarios(self) -> None:
+        """A round measures all that is promised."""
+        found: dict[str, float] = {}
+        for part in one_round("sockhost-hub", TINY):
+            found.update(part)
+        self.assertEqual(found.keys(), UNITS.keys())
+
+    def test_does_not_start(self) -> None:
+        """A unit that cannot start ends its process at once."""
+        path = "/nowhere/at/all"
+        for name in OURS:
+            done = subprocess.run(
+                server_command(name, path, later=False),
+                cwd=ROOT,
+                stderr=subprocess.PIPE,
+                timeout=30,
+            )
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertIn(b"/nowhere", done.stderr)
+
 
 class ContendersTests(SynchronousTestCase):
     """Who takes part."""
@@ -68,3 +111,72 @@ class ContendersTests(SynchronousTestCase):
         self.assertEqual(everybody["c-batch"].missing, "there is no C compiler")
         self.assertIsNone(everybody["sockhost"].missing)
         self.assertEqual(next(iter(everybody)), "uvloop-protocol")
+
+    def test_ours(self) -> None:
+        """Each name of ours stands for one reactor and one transport."""
+        self.assertEqual(
+            OURS,
+            {
+                "sockhost": ("epoll", "hub"),
+                "sockhost-hub": ("sockhost", "hub"),
+                "sockhost-protocol": ("epoll", "protocol"),
+            },
+        )
+
+    def test_reactors(self) -> None:
+        """A server of ours has the reactor that its name stands for."""
+        watch = (
+            "import sys\n"
+            "from benchmarks import sockets_server\n"
+            "from twisted.internet.epollreactor import EPollReactor\n"
+            "def run(self, *_, **__):\n"
+            "    print(type(self).__name__)\n"
+            "EPollReactor.run = run\n"
+            "sockets_server.main([sys.argv[1], 'nowhere'])\n"
+        )
+        found = {
+            name: subprocess.run(
+                [sys.executable, "-c", watch, name],
+                cwd=ROOT,
+                check=True,
+                capture_output=True,
+                text=True,
+            ).stdout.strip()
+            for name in OURS
+        }
+        self.assertEqual(
+            found,
+            {
+                "sockhost": "EPollReactor",
+                "sockhost-hub": "HubReactor",
+                "sockhost-protocol": "EPollReactor",
+            },
+        )
+
+    def test_names(self) -> None:
+        """Contenders and scenarios have the names that results are looked up by."""
+        self.assertEqual(
+            [each.name for each in contenders(TINY)],
+            [
+                *("uvloop-protocol", "asyncio-protocol", "asyncio-streams"),
+                *("sockhost", "sockhost-hub", "sockhost-protocol"),
+                *("c-batch", "c-packet"),
+            ],
+        )
+        self.assertEqual(
+            {name for name in UNITS if " " not in name},
+            {
+                *("ping-pong", "50-connections", "pipelined", "large", "connect"),
+                *("idle-memory", "slow-reader", "deferred", "deferred-ping-pong"),
+            },
+        )
+
+    def test_few_descriptors(self) -> None:
+        """Where there cannot be so many idle clients, they are left out."""
+        with mock.patch("resource.getrlimit", return_value=(50, 60)):
+            self.assertEqual(
+                without_idle(TINY),
+                "it takes 120 descriptors, and a process may have 60",
+            )
+        with mock.patch("resource.getrlimit", return_value=(50, 120)):
+            self.assertIsNone(without_idle(TINY))
