@@ -12,10 +12,10 @@ import sys
 import time
 
 from sockhost.interfaces import UnitLost
-from tests.functional.test_workers import WorkerTests, alive, descriptors, handler
+from tests.functional.worker_case import WorkerCase, alive, descriptors, handler
 
 
-class LossTests(WorkerTests):
+class LossTests(WorkerCase):
     """
     Processes that are killed.
     """

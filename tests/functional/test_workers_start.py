@@ -12,10 +12,10 @@ from twisted.python.failure import Failure
 from sockhost.interfaces import PathInUse
 from sockhost.workers.pool import WorkerSocketUnit
 from sockhost.workers.prototype_process import CannotImport
-from tests.functional.test_workers import WorkerTests, alive, handler
+from tests.functional.worker_case import WorkerCase, alive, handler
 
 
-class StartTests(WorkerTests):
+class StartTests(WorkerCase):
     """
     Starts that fail, and restarts.
     """
