@@ -18,6 +18,7 @@ from typing import Any
 from attrs import frozen
 
 from scripts.command_arguments import PATCHES, read_arguments
+from scripts.command_groups import module_of, text_of
 from scripts.command_replies import ANSWERS, Answer, Reply
 from scripts.command_server import ask
 from scripts.command_signatures import (
@@ -59,24 +60,6 @@ ELSEWHERE = frozenset(
 )
 # Names that mean something else in Python, or in a client.
 RENAMED = {"del": "delete"}
-GROUPS = {
-    "bitmap": "bits of strings",
-    "cluster": "clusters",
-    "connection": "connections",
-    "generic": "keys of any type",
-    "geo": "places",
-    "hash": "hashes",
-    "hyperloglog": "estimated numbers of elements",
-    "list": "lists",
-    "pubsub": "channels",
-    "scripting": "scripts and functions",
-    "server": "the server itself",
-    "session": "the state of one connection",
-    "set": "sets",
-    "sorted-set": "sorted sets",
-    "stream": "streams",
-    "string": "strings",
-}
 
 HEAD = '''# -*- test-case-name: tests.redis.test_commands -*-
 # ruff: noqa
@@ -121,10 +104,10 @@ class Command:
 
     @property
     def group(self) -> str:
-        """The group that it belongs to."""
+        """The group that it belongs to, or the part of it."""
         if self.name.upper().replace("|", " ") in NOT_SHARED:
             return "session"
-        return _text(self.doc[b"group"])
+        return module_of(_text(self.doc[b"group"]), self.name)
 
     @property
     def signature(self) -> Signature:
@@ -279,9 +262,9 @@ def files_of(docs: Mapping[bytes, Any], version: str) -> dict[Path, str]:
     files = {}
     for group in groups:
         of_group = [each for each in commands if each.group == group]
-        head = HEAD.format(text=GROUPS[group], version=version)
+        head = HEAD.format(text=text_of(group), version=version)
         text = f"class {class_name(group)}(Caller):\n"
-        text += f'    """Commands on {GROUPS[group]}."""\n\n'
+        text += f'    """Commands on {text_of(group)}."""\n\n'
         for command in of_group:
             text += _indented(method_text(command)) + "\n"
         path = TARGET / f"{file_name(group)}.py"
@@ -328,6 +311,7 @@ its commands.  Change that, not this.
 
 from __future__ import annotations
 
+from sockhost.redis.commands import Commands
 from sockhost.redis.commands.base import queued
 '''
 QUEUED_CLASS = '''
@@ -344,13 +328,9 @@ class QueuedCommands:
 def _queued(commands: list[Command], version: str) -> str:
     shared = [each for each in commands if each.group != "session"]
     text = QUEUED.format(version=version)
-    for group in sorted({command.group for command in shared}):
-        module = f"sockhost.redis.commands.{file_name(group)}"
-        text += f"from {module} import {class_name(group)}\n"
     text += QUEUED_CLASS
     for command in shared:
-        cls = class_name(command.group)
-        text += f"    {command.method} = queued({cls}.{command.method})\n"
+        text += f"    {command.method} = queued(Commands.{command.method})\n"
     return text
 
 

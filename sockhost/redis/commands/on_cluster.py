@@ -9,7 +9,6 @@ its commands.  Change that, not this.
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import Any, Literal
 
 from twisted.internet.defer import Deferred
@@ -20,34 +19,6 @@ from sockhost.redis.commands.base import Caller, Key, Value
 
 class ClusterCommands(Caller):
     """Commands on clusters."""
-
-    def cluster_addslots(self, *slots: int) -> Deferred[bool]:
-        """
-        Assigns new hash slots to a node.
-
-        Since 3.0.0.  Complexity: O(N) where N is the total number of hash slot
-        arguments
-
-        @return: fires with C{True}.
-        """
-        words: tuple[Any, ...] = ("CLUSTER", "ADDSLOTS", *slots)
-        return self._command(words, shapes.done)
-
-    def cluster_addslotsrange(self, *ranges: tuple[int, int]) -> Deferred[bool]:
-        """
-        Assigns new hash slot ranges to a node.
-
-        Since 7.0.0.  Complexity: O(N) where N is the total number of the slots
-        between the start slot and end slot arguments.
-
-        @return: fires with C{True}.
-        """
-        words: tuple[Any, ...] = (
-            "CLUSTER",
-            "ADDSLOTSRANGE",
-            *chain.from_iterable(ranges),
-        )
-        return self._command(words, shapes.done)
 
     def cluster_bumpepoch(self) -> Deferred[bytes]:
         """
@@ -60,18 +31,6 @@ class ClusterCommands(Caller):
         words: tuple[Any, ...] = ("CLUSTER", "BUMPEPOCH")
         return self._command(words, None)
 
-    def cluster_cancelslotmigrations(self) -> Deferred[bool]:
-        """
-        Cancel all current ongoing slot migration operations.
-
-        Since 9.0.0.  Complexity: O(N), where N is the number of slot migration
-        operations being cancelled.
-
-        @return: fires with C{True}.
-        """
-        words: tuple[Any, ...] = ("CLUSTER", "CANCELSLOTMIGRATIONS")
-        return self._command(words, shapes.done)
-
     def cluster_count_failure_reports(self, node_id: Value) -> Deferred[int]:
         """
         Returns the number of active failure reports for a node. No new reports are
@@ -83,45 +42,6 @@ class ClusterCommands(Caller):
         """
         words: tuple[Any, ...] = ("CLUSTER", "COUNT-FAILURE-REPORTS", node_id)
         return self._command(words, None)
-
-    def cluster_countkeysinslot(self, slot: int) -> Deferred[int]:
-        """
-        Returns the number of keys in a hash slot.
-
-        Since 3.0.0.  Complexity: O(1)
-
-        @return: fires with a number.
-        """
-        words: tuple[Any, ...] = ("CLUSTER", "COUNTKEYSINSLOT", slot)
-        return self._command(words, None)
-
-    def cluster_delslots(self, *slots: int) -> Deferred[bool]:
-        """
-        Sets hash slots as unbound for a node.
-
-        Since 3.0.0.  Complexity: O(N) where N is the total number of hash slot
-        arguments
-
-        @return: fires with C{True}.
-        """
-        words: tuple[Any, ...] = ("CLUSTER", "DELSLOTS", *slots)
-        return self._command(words, shapes.done)
-
-    def cluster_delslotsrange(self, *ranges: tuple[int, int]) -> Deferred[bool]:
-        """
-        Sets hash slot ranges as unbound for a node.
-
-        Since 7.0.0.  Complexity: O(N) where N is the total number of the slots
-        between the start slot and end slot arguments.
-
-        @return: fires with C{True}.
-        """
-        words: tuple[Any, ...] = (
-            "CLUSTER",
-            "DELSLOTSRANGE",
-            *chain.from_iterable(ranges),
-        )
-        return self._command(words, shapes.done)
 
     def cluster_failover(
         self, *, options: Literal["FORCE", "TAKEOVER"] | None = None
@@ -138,33 +58,6 @@ class ClusterCommands(Caller):
             words += (options,)
         return self._command(words, shapes.done)
 
-    def cluster_flushslot(
-        self, slot: int, *, flush_type: Literal["ASYNC", "SYNC"] | None = None
-    ) -> Deferred[bool]:
-        """
-        Removes all keys from the target slot.
-
-        Since 9.0.0.  Complexity: O(N) where N is the number of keys in the target
-        slot
-
-        @return: fires with C{True}.
-        """
-        words: tuple[Any, ...] = ("CLUSTER", "FLUSHSLOT", slot)
-        if flush_type is not None:
-            words += (flush_type,)
-        return self._command(words, shapes.done)
-
-    def cluster_flushslots(self) -> Deferred[bool]:
-        """
-        Deletes all slots information from a node.
-
-        Since 3.0.0.  Complexity: O(1)
-
-        @return: fires with C{True}.
-        """
-        words: tuple[Any, ...] = ("CLUSTER", "FLUSHSLOTS")
-        return self._command(words, shapes.done)
-
     def cluster_forget(self, node_id: Value) -> Deferred[bool]:
         """
         Removes a node from the nodes table.
@@ -175,30 +68,6 @@ class ClusterCommands(Caller):
         """
         words: tuple[Any, ...] = ("CLUSTER", "FORGET", node_id)
         return self._command(words, shapes.done)
-
-    def cluster_getkeysinslot(self, slot: int, count: int) -> Deferred[list[bytes]]:
-        """
-        Returns the key names in a hash slot.
-
-        Since 3.0.0.  Complexity: O(N) where N is the number of requested keys
-
-        @return: fires with a list of C{bytes}.
-        """
-        words: tuple[Any, ...] = ("CLUSTER", "GETKEYSINSLOT", slot, count)
-        return self._command(words, shapes.items)
-
-    def cluster_getslotmigrations(self) -> Deferred[list[Any]]:
-        """
-        Gets the status of ongoing and recently finished slot import and export
-        operations.
-
-        Since 9.0.0.  Complexity: O(N), where N is the number of active slot import
-        and export jobs.
-
-        @return: fires with a list.
-        """
-        words: tuple[Any, ...] = ("CLUSTER", "GETSLOTMIGRATIONS")
-        return self._command(words, shapes.items)
 
     def cluster_help(self) -> Deferred[list[bytes]]:
         """
@@ -220,17 +89,6 @@ class ClusterCommands(Caller):
         @return: fires with C{bytes}.
         """
         words: tuple[Any, ...] = ("CLUSTER", "INFO")
-        return self._command(words, None)
-
-    def cluster_keyslot(self, key: Value) -> Deferred[int]:
-        """
-        Returns the hash slot for a key.
-
-        Since 3.0.0.  Complexity: O(N) where N is the number of bytes in the key
-
-        @return: fires with a number.
-        """
-        words: tuple[Any, ...] = ("CLUSTER", "KEYSLOT", key)
         return self._command(words, None)
 
     def cluster_links(self) -> Deferred[list[dict[bytes, Any]]]:
@@ -257,18 +115,6 @@ class ClusterCommands(Caller):
         words: tuple[Any, ...] = ("CLUSTER", "MEET", ip, port)
         if cluster_bus_port is not None:
             words += (cluster_bus_port,)
-        return self._command(words, shapes.done)
-
-    def cluster_migrateslots(self, *args: Value) -> Deferred[bool]:
-        """
-        Migrate the given slots from this node to the specified nodes.
-
-        Since 9.0.0.  Complexity: O(N) where N is the total number of the slots
-        between all start slot and end slot arguments.
-
-        @return: fires with C{True}.
-        """
-        words: tuple[Any, ...] = ("CLUSTER", "MIGRATESLOTS", *args)
         return self._command(words, shapes.done)
 
     def cluster_myid(self) -> Deferred[bytes]:
@@ -365,41 +211,6 @@ class ClusterCommands(Caller):
         words: tuple[Any, ...] = ("CLUSTER", "SET-CONFIG-EPOCH", config_epoch)
         return self._command(words, shapes.done)
 
-    def cluster_setslot(
-        self,
-        slot: int,
-        *,
-        importing: Value | None = None,
-        migrating: Value | None = None,
-        node: Value | None = None,
-        stable: bool = False,
-        timeout: int | None = None,
-    ) -> Deferred[bool]:
-        """
-        Binds a hash slot to a node.
-
-        Since 3.0.0.  Complexity: O(1)
-
-        @param importing: sends C{IMPORTING}.
-        @param migrating: sends C{MIGRATING}.
-        @param node: sends C{NODE}.
-        @param stable: sends C{STABLE}.
-        @param timeout: sends C{TIMEOUT}, since 8.0.0.
-        @return: fires with C{True}.
-        """
-        words: tuple[Any, ...] = ("CLUSTER", "SETSLOT", slot)
-        if importing is not None:
-            words += ("IMPORTING", importing)
-        if migrating is not None:
-            words += ("MIGRATING", migrating)
-        if node is not None:
-            words += ("NODE", node)
-        if stable:
-            words += ("STABLE",)
-        if timeout is not None:
-            words += ("TIMEOUT", timeout)
-        return self._command(words, shapes.done)
-
     def cluster_shards(self) -> Deferred[list[dict[bytes, Any]]]:
         """
         Returns the mapping of cluster slots to shards.
@@ -422,47 +233,6 @@ class ClusterCommands(Caller):
         @return: fires with a list of C{bytes}.
         """
         words: tuple[Any, ...] = ("CLUSTER", "SLAVES", node_id)
-        return self._command(words, shapes.items)
-
-    def cluster_slot_stats(
-        self,
-        *,
-        slotsrange: tuple[int, int] | None = None,
-        metric: Value | None = None,
-        limit: int | None = None,
-        order: Literal["ASC", "DESC"] | None = None,
-    ) -> Deferred[list[Any]]:
-        """
-        Return an array of slot usage statistics for slots assigned to the current
-        node.
-
-        Since 8.0.0.  Complexity: O(N) where N is the total number of slots based on
-        arguments. O(N*log(N)) with ORDERBY subcommand.
-
-        @param slotsrange: sends C{SLOTSRANGE}.
-        @param limit: sends C{LIMIT}.
-        @return: fires with a list.
-        """
-        words: tuple[Any, ...] = ("CLUSTER", "SLOT-STATS")
-        if slotsrange is not None:
-            words += ("SLOTSRANGE", *slotsrange)
-        if metric is not None:
-            words += ("ORDERBY", metric)
-            if limit is not None:
-                words += ("LIMIT", limit)
-            if order is not None:
-                words += (order,)
-        return self._command(words, shapes.items)
-
-    def cluster_slots(self) -> Deferred[list[Any]]:
-        """
-        Returns the mapping of cluster slots to nodes.
-
-        Since 3.0.0.  Complexity: O(N) where N is the total number of Cluster nodes
-
-        @return: fires with a list.
-        """
-        words: tuple[Any, ...] = ("CLUSTER", "SLOTS")
         return self._command(words, shapes.items)
 
     def clusterscan(

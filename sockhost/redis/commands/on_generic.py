@@ -21,31 +21,6 @@ from sockhost.redis.commands.base import Caller, Key, Value
 class GenericCommands(Caller):
     """Commands on keys of any type."""
 
-    def copy(
-        self,
-        source: Key,
-        destination: Key,
-        *,
-        db: int | None = None,
-        replace: bool = False,
-    ) -> Deferred[bool]:
-        """
-        Copies the value of a key to a new key.
-
-        Since 6.2.0.  Complexity: O(N) worst case for collections, where N is the
-        number of nested items. O(1) for string values.
-
-        @param db: sends C{DB}.
-        @param replace: sends C{REPLACE}.
-        @return: fires with C{True} or C{False}.
-        """
-        words: tuple[Any, ...] = ("COPY", source, destination)
-        if db is not None:
-            words += ("DB", db)
-        if replace:
-            words += ("REPLACE",)
-        return self._command(words, shapes.flag)
-
     def delete(self, *keys: Key) -> Deferred[int]:
         """
         Deletes one or more keys.
@@ -61,20 +36,6 @@ class GenericCommands(Caller):
         words: tuple[Any, ...] = ("DEL", *keys)
         return self._command(words, None)
 
-    def dump(self, key: Key) -> Deferred[bytes | None]:
-        """
-        Returns a serialized representation of the value stored at a key.
-
-        Since 2.6.0.  Complexity: O(1) to access the key and additional O(N*M) to
-        serialize it, where N is the number of objects composing the value and M
-        their average size. For small string values the time complexity is thus
-        O(1)+O(1*M) where M is small, so simply O(1).
-
-        @return: fires with C{bytes}, or C{None} for nothing.
-        """
-        words: tuple[Any, ...] = ("DUMP", key)
-        return self._command(words, None)
-
     def exists(self, *keys: Key) -> Deferred[int]:
         """
         Determines whether one or more keys exist.
@@ -84,81 +45,6 @@ class GenericCommands(Caller):
         @return: fires with a number.
         """
         words: tuple[Any, ...] = ("EXISTS", *keys)
-        return self._command(words, None)
-
-    def expire(
-        self,
-        key: Key,
-        seconds: int,
-        *,
-        nx: bool = False,
-        xx: bool = False,
-        gt: bool = False,
-        lt: bool = False,
-    ) -> Deferred[bool]:
-        """
-        Sets the expiration time of a key in seconds.
-
-        Since 1.0.0.  Complexity: O(1)
-
-        @param nx: sends C{NX}.
-        @param xx: sends C{XX}.
-        @param gt: sends C{GT}.
-        @param lt: sends C{LT}.
-        @return: fires with C{True} or C{False}.
-        """
-        words: tuple[Any, ...] = ("EXPIRE", key, seconds)
-        if nx:
-            words += ("NX",)
-        if xx:
-            words += ("XX",)
-        if gt:
-            words += ("GT",)
-        if lt:
-            words += ("LT",)
-        return self._command(words, shapes.flag)
-
-    def expireat(
-        self,
-        key: Key,
-        unix_time_seconds: int,
-        *,
-        nx: bool = False,
-        xx: bool = False,
-        gt: bool = False,
-        lt: bool = False,
-    ) -> Deferred[bool]:
-        """
-        Sets the expiration time of a key to a Unix timestamp.
-
-        Since 1.2.0.  Complexity: O(1)
-
-        @param nx: sends C{NX}.
-        @param xx: sends C{XX}.
-        @param gt: sends C{GT}.
-        @param lt: sends C{LT}.
-        @return: fires with C{True} or C{False}.
-        """
-        words: tuple[Any, ...] = ("EXPIREAT", key, unix_time_seconds)
-        if nx:
-            words += ("NX",)
-        if xx:
-            words += ("XX",)
-        if gt:
-            words += ("GT",)
-        if lt:
-            words += ("LT",)
-        return self._command(words, shapes.flag)
-
-    def expiretime(self, key: Key) -> Deferred[int]:
-        """
-        Returns the expiration time of a key as a Unix timestamp.
-
-        Since 7.0.0.  Complexity: O(1)
-
-        @return: fires with a number.
-        """
-        words: tuple[Any, ...] = ("EXPIRETIME", key)
         return self._command(words, None)
 
     def keys(self, pattern: Key) -> Deferred[list[bytes]]:
@@ -173,59 +59,6 @@ class GenericCommands(Caller):
         """
         words: tuple[Any, ...] = ("KEYS", pattern)
         return self._command(words, shapes.items)
-
-    def migrate(
-        self,
-        host: Value,
-        port: int,
-        key: Key | Literal[""],
-        destination_db: int,
-        timeout: int,
-        *,
-        copy: bool = False,
-        replace: bool = False,
-        auth: Value | None = None,
-        auth2: tuple[Value, Value] | None = None,
-        keys: Iterable[Key] | None = None,
-    ) -> Deferred[bool]:
-        """
-        Atomically transfers a key from one instance to another.
-
-        Since 2.6.0.  Complexity: This command actually executes a DUMP+DEL in the
-        source instance, and a RESTORE in the target instance. See the pages of
-        these commands for time complexity. Also an O(N) data transfer between the
-        two instances is performed.
-
-        @param copy: sends C{COPY}, since 3.0.0.
-        @param replace: sends C{REPLACE}, since 3.0.0.
-        @param auth: sends C{AUTH}, since 4.0.7.
-        @param auth2: sends C{AUTH2}, since 6.0.0.
-        @param keys: sends C{KEYS}, since 3.0.6.
-        @return: fires with C{True}.
-        """
-        words: tuple[Any, ...] = ("MIGRATE", host, port, key, destination_db, timeout)
-        if copy:
-            words += ("COPY",)
-        if replace:
-            words += ("REPLACE",)
-        if auth is not None:
-            words += ("AUTH", auth)
-        if auth2 is not None:
-            words += ("AUTH2", *auth2)
-        if keys is not None:
-            words += ("KEYS", *keys)
-        return self._command(words, shapes.done)
-
-    def move(self, key: Key, db: int) -> Deferred[bool]:
-        """
-        Moves a key to another database.
-
-        Since 1.0.0.  Complexity: O(1)
-
-        @return: fires with C{True} or C{False}.
-        """
-        words: tuple[Any, ...] = ("MOVE", key, db)
-        return self._command(words, shapes.flag)
 
     def object_encoding(self, key: Key) -> Deferred[bytes | None]:
         """
@@ -282,103 +115,6 @@ class GenericCommands(Caller):
         words: tuple[Any, ...] = ("OBJECT", "REFCOUNT", key)
         return self._command(words, None)
 
-    def persist(self, key: Key) -> Deferred[bool]:
-        """
-        Removes the expiration time of a key.
-
-        Since 2.2.0.  Complexity: O(1)
-
-        @return: fires with C{True} or C{False}.
-        """
-        words: tuple[Any, ...] = ("PERSIST", key)
-        return self._command(words, shapes.flag)
-
-    def pexpire(
-        self,
-        key: Key,
-        milliseconds: int,
-        *,
-        nx: bool = False,
-        xx: bool = False,
-        gt: bool = False,
-        lt: bool = False,
-    ) -> Deferred[bool]:
-        """
-        Sets the expiration time of a key in milliseconds.
-
-        Since 2.6.0.  Complexity: O(1)
-
-        @param nx: sends C{NX}.
-        @param xx: sends C{XX}.
-        @param gt: sends C{GT}.
-        @param lt: sends C{LT}.
-        @return: fires with C{True} or C{False}.
-        """
-        words: tuple[Any, ...] = ("PEXPIRE", key, milliseconds)
-        if nx:
-            words += ("NX",)
-        if xx:
-            words += ("XX",)
-        if gt:
-            words += ("GT",)
-        if lt:
-            words += ("LT",)
-        return self._command(words, shapes.flag)
-
-    def pexpireat(
-        self,
-        key: Key,
-        unix_time_milliseconds: int,
-        *,
-        nx: bool = False,
-        xx: bool = False,
-        gt: bool = False,
-        lt: bool = False,
-    ) -> Deferred[bool]:
-        """
-        Sets the expiration time of a key to a Unix milliseconds timestamp.
-
-        Since 2.6.0.  Complexity: O(1)
-
-        @param nx: sends C{NX}.
-        @param xx: sends C{XX}.
-        @param gt: sends C{GT}.
-        @param lt: sends C{LT}.
-        @return: fires with C{True} or C{False}.
-        """
-        words: tuple[Any, ...] = ("PEXPIREAT", key, unix_time_milliseconds)
-        if nx:
-            words += ("NX",)
-        if xx:
-            words += ("XX",)
-        if gt:
-            words += ("GT",)
-        if lt:
-            words += ("LT",)
-        return self._command(words, shapes.flag)
-
-    def pexpiretime(self, key: Key) -> Deferred[int]:
-        """
-        Returns the expiration time of a key as a Unix milliseconds timestamp.
-
-        Since 7.0.0.  Complexity: O(1)
-
-        @return: fires with a number.
-        """
-        words: tuple[Any, ...] = ("PEXPIRETIME", key)
-        return self._command(words, None)
-
-    def pttl(self, key: Key) -> Deferred[int]:
-        """
-        Returns the expiration time in milliseconds of a key.
-
-        Since 2.6.0.  Complexity: O(1)
-
-        @return: fires with a number.
-        """
-        words: tuple[Any, ...] = ("PTTL", key)
-        return self._command(words, None)
-
     def randomkey(self) -> Deferred[bytes | None]:
         """
         Returns a random key name from the database.
@@ -389,66 +125,6 @@ class GenericCommands(Caller):
         """
         words: tuple[Any, ...] = ("RANDOMKEY",)
         return self._command(words, None)
-
-    def rename(self, key: Key, newkey: Key) -> Deferred[bool]:
-        """
-        Renames a key and overwrites the destination.
-
-        Since 1.0.0.  Complexity: O(1)
-
-        @return: fires with C{True}.
-        """
-        words: tuple[Any, ...] = ("RENAME", key, newkey)
-        return self._command(words, shapes.done)
-
-    def renamenx(self, key: Key, newkey: Key) -> Deferred[bool]:
-        """
-        Renames a key only when the target key name doesn't exist.
-
-        Since 1.0.0.  Complexity: O(1)
-
-        @return: fires with C{True} or C{False}.
-        """
-        words: tuple[Any, ...] = ("RENAMENX", key, newkey)
-        return self._command(words, shapes.flag)
-
-    def restore(
-        self,
-        key: Key,
-        ttl: int,
-        serialized_value: Value,
-        *,
-        replace: bool = False,
-        absttl: bool = False,
-        idletime: int | None = None,
-        freq: int | None = None,
-    ) -> Deferred[bool]:
-        """
-        Creates a key from the serialized representation of a value.
-
-        Since 2.6.0.  Complexity: O(1) to create the new key and additional O(N*M)
-        to reconstruct the serialized value, where N is the number of objects
-        composing the value and M their average size. For small string values the
-        time complexity is thus O(1)+O(1*M) where M is small, so simply O(1).
-        However for sorted set values the complexity is O(N*M*log(N)) because
-        inserting values into sorted sets is O(log(N)).
-
-        @param replace: sends C{REPLACE}, since 3.0.0.
-        @param absttl: sends C{ABSTTL}, since 5.0.0.
-        @param idletime: sends C{IDLETIME}, since 5.0.0.
-        @param freq: sends C{FREQ}, since 5.0.0.
-        @return: fires with C{True}.
-        """
-        words: tuple[Any, ...] = ("RESTORE", key, ttl, serialized_value)
-        if replace:
-            words += ("REPLACE",)
-        if absttl:
-            words += ("ABSTTL",)
-        if idletime is not None:
-            words += ("IDLETIME", idletime)
-        if freq is not None:
-            words += ("FREQ", freq)
-        return self._command(words, shapes.done)
 
     def scan(
         self,
@@ -569,17 +245,6 @@ class GenericCommands(Caller):
         @return: fires with a number.
         """
         words: tuple[Any, ...] = ("TOUCH", *keys)
-        return self._command(words, None)
-
-    def ttl(self, key: Key) -> Deferred[int]:
-        """
-        Returns the expiration time in seconds of a key.
-
-        Since 1.0.0.  Complexity: O(1)
-
-        @return: fires with a number.
-        """
-        words: tuple[Any, ...] = ("TTL", key)
         return self._command(words, None)
 
     def type(self, key: Key) -> Deferred[bytes]:

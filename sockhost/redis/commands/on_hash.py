@@ -45,88 +45,6 @@ class HashCommands(Caller):
         words: tuple[Any, ...] = ("HEXISTS", key, field)
         return self._command(words, shapes.flag)
 
-    def hexpire(
-        self,
-        key: Key,
-        seconds: int,
-        *fields: Value,
-        nx: bool = False,
-        xx: bool = False,
-        gt: bool = False,
-        lt: bool = False,
-    ) -> Deferred[list[int]]:
-        """
-        Sets expiry time on hash fields.
-
-        Since 9.0.0.  Complexity: O(N) where N is the number of specified fields.
-
-        @param nx: sends C{NX}.
-        @param xx: sends C{XX}.
-        @param gt: sends C{GT}.
-        @param lt: sends C{LT}.
-        @return: fires with a list of numbers.
-        """
-        words: tuple[Any, ...] = ("HEXPIRE", key, seconds)
-        if nx:
-            words += ("NX",)
-        if xx:
-            words += ("XX",)
-        if gt:
-            words += ("GT",)
-        if lt:
-            words += ("LT",)
-        words += ("FIELDS",)
-        words += (len(fields),)
-        words += (*fields,)
-        return self._command(words, None)
-
-    def hexpireat(
-        self,
-        key: Key,
-        unix_time_seconds: int,
-        *fields: Value,
-        nx: bool = False,
-        xx: bool = False,
-        gt: bool = False,
-        lt: bool = False,
-    ) -> Deferred[list[int]]:
-        """
-        Sets expiry time on hash fields.
-
-        Since 9.0.0.  Complexity: O(N) where N is the number of specified fields.
-
-        @param nx: sends C{NX}.
-        @param xx: sends C{XX}.
-        @param gt: sends C{GT}.
-        @param lt: sends C{LT}.
-        @return: fires with a list of numbers.
-        """
-        words: tuple[Any, ...] = ("HEXPIREAT", key, unix_time_seconds)
-        if nx:
-            words += ("NX",)
-        if xx:
-            words += ("XX",)
-        if gt:
-            words += ("GT",)
-        if lt:
-            words += ("LT",)
-        words += ("FIELDS",)
-        words += (len(fields),)
-        words += (*fields,)
-        return self._command(words, None)
-
-    def hexpiretime(self, key: Key, *fields: Value) -> Deferred[list[int]]:
-        """
-        Returns Unix timestamps in seconds since the epoch at which the given key's
-        field(s) will expire.
-
-        Since 9.0.0.  Complexity: O(N) where N is the number of specified fields.
-
-        @return: fires with a list of numbers.
-        """
-        words: tuple[Any, ...] = ("HEXPIRETIME", key, "FIELDS", len(fields), *fields)
-        return self._command(words, None)
-
     def hget(self, key: Key, field: Value) -> Deferred[bytes | None]:
         """
         Returns the value of a field in a hash.
@@ -159,45 +77,6 @@ class HashCommands(Caller):
         @return: fires with a list of C{bytes}, with C{None} for nothing.
         """
         words: tuple[Any, ...] = ("HGETDEL", key, "FIELDS", len(fields), *fields)
-        return self._command(words, shapes.items)
-
-    def hgetex(
-        self,
-        key: Key,
-        *fields: Value,
-        ex: int | None = None,
-        px: int | None = None,
-        exat: int | None = None,
-        pxat: int | None = None,
-        persist: bool = False,
-    ) -> Deferred[list[bytes | None]]:
-        """
-        Gets the value of one or more fields of a given hash key, and optionally
-        sets their expiration time or time-to-live (TTL).
-
-        Since 9.0.0.  Complexity: O(N) where N is the number of specified fields.
-
-        @param ex: sends C{EX}.
-        @param px: sends C{PX}.
-        @param exat: sends C{EXAT}.
-        @param pxat: sends C{PXAT}.
-        @param persist: sends C{PERSIST}.
-        @return: fires with a list of C{bytes}, with C{None} for nothing.
-        """
-        words: tuple[Any, ...] = ("HGETEX", key)
-        if ex is not None:
-            words += ("EX", ex)
-        if px is not None:
-            words += ("PX", px)
-        if exat is not None:
-            words += ("EXAT", exat)
-        if pxat is not None:
-            words += ("PXAT", pxat)
-        if persist:
-            words += ("PERSIST",)
-        words += ("FIELDS",)
-        words += (len(fields),)
-        words += (*fields,)
         return self._command(words, shapes.items)
 
     def hincrby(self, key: Key, field: Value, increment: int) -> Deferred[int]:
@@ -268,111 +147,6 @@ class HashCommands(Caller):
         """
         words: tuple[Any, ...] = ("HMSET", key, *flat(fields))
         return self._command(words, shapes.done)
-
-    def hpersist(self, key: Key, *fields: Value) -> Deferred[list[int]]:
-        """
-        Remove the existing expiration on a hash key's field(s).
-
-        Since 9.0.0.  Complexity: O(N) where N is the number of specified fields.
-
-        @return: fires with a list of numbers.
-        """
-        words: tuple[Any, ...] = ("HPERSIST", key, "FIELDS", len(fields), *fields)
-        return self._command(words, None)
-
-    def hpexpire(
-        self,
-        key: Key,
-        milliseconds: int,
-        *fields: Value,
-        nx: bool = False,
-        xx: bool = False,
-        gt: bool = False,
-        lt: bool = False,
-    ) -> Deferred[list[int]]:
-        """
-        Sets expiry time on hash object.
-
-        Since 9.0.0.  Complexity: O(N) where N is the number of specified fields.
-
-        @param nx: sends C{NX}.
-        @param xx: sends C{XX}.
-        @param gt: sends C{GT}.
-        @param lt: sends C{LT}.
-        @return: fires with a list of numbers.
-        """
-        words: tuple[Any, ...] = ("HPEXPIRE", key, milliseconds)
-        if nx:
-            words += ("NX",)
-        if xx:
-            words += ("XX",)
-        if gt:
-            words += ("GT",)
-        if lt:
-            words += ("LT",)
-        words += ("FIELDS",)
-        words += (len(fields),)
-        words += (*fields,)
-        return self._command(words, None)
-
-    def hpexpireat(
-        self,
-        key: Key,
-        unix_time_milliseconds: int,
-        *fields: Value,
-        nx: bool = False,
-        xx: bool = False,
-        gt: bool = False,
-        lt: bool = False,
-    ) -> Deferred[list[int]]:
-        """
-        Sets expiration time on hash field.
-
-        Since 9.0.0.  Complexity: O(N) where N is the number of specified fields.
-
-        @param nx: sends C{NX}.
-        @param xx: sends C{XX}.
-        @param gt: sends C{GT}.
-        @param lt: sends C{LT}.
-        @return: fires with a list of numbers.
-        """
-        words: tuple[Any, ...] = ("HPEXPIREAT", key, unix_time_milliseconds)
-        if nx:
-            words += ("NX",)
-        if xx:
-            words += ("XX",)
-        if gt:
-            words += ("GT",)
-        if lt:
-            words += ("LT",)
-        words += ("FIELDS",)
-        words += (len(fields),)
-        words += (*fields,)
-        return self._command(words, None)
-
-    def hpexpiretime(self, key: Key, *fields: Value) -> Deferred[list[int]]:
-        """
-        Returns the Unix timestamp in milliseconds since Unix epoch at which the
-        given key's field(s) will expire.
-
-        Since 9.0.0.  Complexity: O(N) where N is the number of specified fields.
-
-        @return: fires with a list of numbers.
-        """
-        words: tuple[Any, ...] = ("HPEXPIRETIME", key, "FIELDS", len(fields), *fields)
-        return self._command(words, None)
-
-    def hpttl(self, key: Key, *fields: Value) -> Deferred[list[int]]:
-        """
-        Returns the remaining time to live in milliseconds of a hash key's field(s)
-        that have an associated expiration.
-
-        Since 9.0.0.  Complexity: O(N) where N is the number of specified fields.
-
-        @return: fires with a list of numbers.
-        """
-        words: tuple[Any, ...] = ("HPTTL", key, "FIELDS", len(fields), *fields)
-        return self._command(words, None)
 
     @overload
     def hrandfield(
@@ -475,62 +249,6 @@ class HashCommands(Caller):
         words: tuple[Any, ...] = ("HSET", key, *flat(fields))
         return self._command(words, None)
 
-    def hsetex(
-        self,
-        key: Key,
-        fields: Pairs[Value, Value],
-        *,
-        nx: bool = False,
-        xx: bool = False,
-        fnx: bool = False,
-        fxx: bool = False,
-        ex: int | None = None,
-        px: int | None = None,
-        exat: int | None = None,
-        pxat: int | None = None,
-        keepttl: bool = False,
-    ) -> Deferred[bool]:
-        """
-        Sets the value of one or more fields of a given hash key, and optionally
-        sets their expiration time.
-
-        Since 9.0.0.  Complexity: O(N) where N is the number of specified fields.
-
-        @param nx: sends C{NX}.
-        @param xx: sends C{XX}.
-        @param fnx: sends C{FNX}.
-        @param fxx: sends C{FXX}.
-        @param ex: sends C{EX}.
-        @param px: sends C{PX}.
-        @param exat: sends C{EXAT}.
-        @param pxat: sends C{PXAT}.
-        @param keepttl: sends C{KEEPTTL}.
-        @return: fires with C{True} or C{False}.
-        """
-        words: tuple[Any, ...] = ("HSETEX", key)
-        if nx:
-            words += ("NX",)
-        if xx:
-            words += ("XX",)
-        if fnx:
-            words += ("FNX",)
-        if fxx:
-            words += ("FXX",)
-        if ex is not None:
-            words += ("EX", ex)
-        if px is not None:
-            words += ("PX", px)
-        if exat is not None:
-            words += ("EXAT", exat)
-        if pxat is not None:
-            words += ("PXAT", pxat)
-        if keepttl:
-            words += ("KEEPTTL",)
-        words += ("FIELDS",)
-        values = flat(fields)
-        words += (len(values) // 2, *values)
-        return self._command(words, shapes.flag)
-
     def hsetnx(self, key: Key, field: Value, value: Value) -> Deferred[bool]:
         """
         Sets the value of a field in a hash only when the field doesn't exist.
@@ -551,18 +269,6 @@ class HashCommands(Caller):
         @return: fires with a number.
         """
         words: tuple[Any, ...] = ("HSTRLEN", key, field)
-        return self._command(words, None)
-
-    def httl(self, key: Key, *fields: Value) -> Deferred[list[int]]:
-        """
-        Returns the remaining time to live (in seconds) of a hash key's field(s)
-        that have an associated expiration.
-
-        Since 9.0.0.  Complexity: O(N) where N is the number of specified fields.
-
-        @return: fires with a list of numbers.
-        """
-        words: tuple[Any, ...] = ("HTTL", key, "FIELDS", len(fields), *fields)
         return self._command(words, None)
 
     def hvals(self, key: Key) -> Deferred[list[bytes]]:

@@ -10,29 +10,17 @@ its commands.  Change that, not this.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, overload
+from typing import Any, Literal
 
 from twisted.internet.defer import Deferred
 
 from sockhost.redis.commands import shapes
 from sockhost.redis.commands.base import Caller, Key, Pairs, Value
-from sockhost.redis.commands.shapes import Claimed, StreamEntry, flat
+from sockhost.redis.commands.shapes import StreamEntry, flat
 
 
 class StreamCommands(Caller):
     """Commands on streams."""
-
-    def xack(self, key: Key, group: Value, *ids: Value) -> Deferred[int]:
-        """
-        Returns the number of messages that were successfully acknowledged by the
-        consumer group member of a stream.
-
-        Since 5.0.0.  Complexity: O(1) for each message ID processed.
-
-        @return: fires with a number.
-        """
-        words: tuple[Any, ...] = ("XACK", key, group, *ids)
-        return self._command(words, None)
 
     def xadd(
         self,
@@ -70,144 +58,6 @@ class StreamCommands(Caller):
         words += (*flat(fields),)
         return self._command(words, None)
 
-    @overload
-    def xautoclaim(
-        self,
-        key: Key,
-        group: Value,
-        consumer: Value,
-        min_idle_time: Value,
-        start: Value,
-        *,
-        count: int | None = None,
-        justid: Literal[False] = False,
-    ) -> Deferred[Claimed]: ...
-    @overload
-    def xautoclaim(
-        self,
-        key: Key,
-        group: Value,
-        consumer: Value,
-        min_idle_time: Value,
-        start: Value,
-        *,
-        count: int | None = None,
-        justid: Literal[True],
-    ) -> Deferred[Claimed]: ...
-    def xautoclaim(
-        self,
-        key: Key,
-        group: Value,
-        consumer: Value,
-        min_idle_time: Value,
-        start: Value,
-        *,
-        count: int | None = None,
-        justid: bool = False,
-    ) -> Deferred[Any]:
-        """
-        Changes, or acquires, ownership of messages in a consumer group, as if the
-        messages were delivered to a consumer group member.
-
-        Since 6.2.0.  Complexity: O(1) if COUNT is small.
-
-        @param count: sends C{COUNT}.
-        @param justid: sends C{JUSTID}.
-        @return: fires with where to go on, and entries; with C{justid}, where to go
-            on, and ids.
-        """
-        words: tuple[Any, ...] = (
-            "XAUTOCLAIM",
-            key,
-            group,
-            consumer,
-            min_idle_time,
-            start,
-        )
-        if count is not None:
-            words += ("COUNT", count)
-        if justid:
-            words += ("JUSTID",)
-        if justid:
-            return self._command(words, shapes.claimed_ids)
-        return self._command(words, shapes.claimed)
-
-    @overload
-    def xclaim(
-        self,
-        key: Key,
-        group: Value,
-        consumer: Value,
-        min_idle_time: Value,
-        *ids: Value,
-        idle: int | None = None,
-        time: int | None = None,
-        retrycount: int | None = None,
-        force: bool = False,
-        justid: Literal[False] = False,
-        lastid: Value | None = None,
-    ) -> Deferred[list[StreamEntry]]: ...
-    @overload
-    def xclaim(
-        self,
-        key: Key,
-        group: Value,
-        consumer: Value,
-        min_idle_time: Value,
-        *ids: Value,
-        idle: int | None = None,
-        time: int | None = None,
-        retrycount: int | None = None,
-        force: bool = False,
-        justid: Literal[True],
-        lastid: Value | None = None,
-    ) -> Deferred[list[bytes]]: ...
-    def xclaim(
-        self,
-        key: Key,
-        group: Value,
-        consumer: Value,
-        min_idle_time: Value,
-        *ids: Value,
-        idle: int | None = None,
-        time: int | None = None,
-        retrycount: int | None = None,
-        force: bool = False,
-        justid: bool = False,
-        lastid: Value | None = None,
-    ) -> Deferred[Any]:
-        """
-        Changes, or acquires, ownership of a message in a consumer group, as if the
-        message was delivered to a consumer group member.
-
-        Since 5.0.0.  Complexity: O(log N) with N being the number of messages in
-        the PEL of the consumer group.
-
-        @param idle: sends C{IDLE}.
-        @param time: sends C{TIME}.
-        @param retrycount: sends C{RETRYCOUNT}.
-        @param force: sends C{FORCE}.
-        @param justid: sends C{JUSTID}.
-        @param lastid: sends C{LASTID}.
-        @return: fires with a list of entries; with C{justid}, a list of C{bytes}.
-        """
-        words: tuple[Any, ...] = ("XCLAIM", key, group, consumer, min_idle_time, *ids)
-        if idle is not None:
-            words += ("IDLE", idle)
-        if time is not None:
-            words += ("TIME", time)
-        if retrycount is not None:
-            words += ("RETRYCOUNT", retrycount)
-        if force:
-            words += ("FORCE",)
-        if justid:
-            words += ("JUSTID",)
-        if lastid is not None:
-            words += ("LASTID", lastid)
-        if justid:
-            return self._command(words, shapes.items)
-        return self._command(words, shapes.entries)
-
     def xdel(self, key: Key, *ids: Value) -> Deferred[int]:
         """
         Returns the number of messages after removing them from a stream.
@@ -219,96 +69,6 @@ class StreamCommands(Caller):
         """
         words: tuple[Any, ...] = ("XDEL", key, *ids)
         return self._command(words, None)
-
-    def xgroup_create(
-        self,
-        key: Key,
-        group: Value,
-        id: Value,
-        *,
-        mkstream: bool = False,
-        entriesread: int | None = None,
-    ) -> Deferred[bool]:
-        """
-        Creates a consumer group.
-
-        Since 5.0.0.  Complexity: O(1)
-
-        @param mkstream: sends C{MKSTREAM}.
-        @param entriesread: sends C{ENTRIESREAD}.
-        @return: fires with C{True}.
-        """
-        words: tuple[Any, ...] = ("XGROUP", "CREATE", key, group, id)
-        if mkstream:
-            words += ("MKSTREAM",)
-        if entriesread is not None:
-            words += ("ENTRIESREAD", entriesread)
-        return self._command(words, shapes.done)
-
-    def xgroup_createconsumer(
-        self, key: Key, group: Value, consumer: Value
-    ) -> Deferred[bool]:
-        """
-        Creates a consumer in a consumer group.
-
-        Since 6.2.0.  Complexity: O(1)
-
-        @return: fires with C{True} or C{False}.
-        """
-        words: tuple[Any, ...] = ("XGROUP", "CREATECONSUMER", key, group, consumer)
-        return self._command(words, shapes.flag)
-
-    def xgroup_delconsumer(
-        self, key: Key, group: Value, consumer: Value
-    ) -> Deferred[int]:
-        """
-        Deletes a consumer from a consumer group.
-
-        Since 5.0.0.  Complexity: O(1)
-
-        @return: fires with a number.
-        """
-        words: tuple[Any, ...] = ("XGROUP", "DELCONSUMER", key, group, consumer)
-        return self._command(words, None)
-
-    def xgroup_destroy(self, key: Key, group: Value) -> Deferred[bool]:
-        """
-        Destroys a consumer group.
-
-        Since 5.0.0.  Complexity: O(N) where N is the number of entries in the
-        group's pending entries list (PEL).
-
-        @return: fires with C{True} or C{False}.
-        """
-        words: tuple[Any, ...] = ("XGROUP", "DESTROY", key, group)
-        return self._command(words, shapes.flag)
-
-    def xgroup_help(self) -> Deferred[list[bytes]]:
-        """
-        Returns helpful text about the different subcommands.
-
-        Since 5.0.0.  Complexity: O(1)
-
-        @return: fires with a list of C{bytes}.
-        """
-        words: tuple[Any, ...] = ("XGROUP", "HELP")
-        return self._command(words, shapes.items)
-
-    def xgroup_setid(
-        self, key: Key, group: Value, id: Value, *, entriesread: int | None = None
-    ) -> Deferred[bool]:
-        """
-        Sets the last-delivered ID of a consumer group.
-
-        Since 5.0.0.  Complexity: O(1)
-
-        @param entriesread: sends C{ENTRIESREAD}.
-        @return: fires with C{True}.
-        """
-        words: tuple[Any, ...] = ("XGROUP", "SETID", key, group, id)
-        if entriesread is not None:
-            words += ("ENTRIESREAD", entriesread)
-        return self._command(words, shapes.done)
 
     def xinfo_consumers(
         self, key: Key, group: Value
@@ -375,42 +135,6 @@ class StreamCommands(Caller):
         words: tuple[Any, ...] = ("XLEN", key)
         return self._command(words, None)
 
-    def xpending(
-        self,
-        key: Key,
-        group: Value,
-        consumer: Value | None = None,
-        *,
-        idle: int | None = None,
-        start: Value | None = None,
-        end: Value | None = None,
-        count: int | None = None,
-    ) -> Deferred[list[Any]]:
-        """
-        Returns the information and entries from a stream consumer group's pending
-        entries list.
-
-        Since 5.0.0.  Complexity: O(N) with N being the number of elements returned,
-        so asking for a small fixed number of entries per call is O(1). O(M), where
-        M is the total number of entries scanned when used with the IDLE filter.
-        When the command returns just the summary and the list of consumers is
-        small, it runs in O(1) time; otherwise, an additional O(N) time for
-        iterating every consumer.
-
-        @param idle: sends C{IDLE}, since 6.2.0.
-        @return: fires with a list.
-        """
-        words: tuple[Any, ...] = ("XPENDING", key, group)
-        if start is not None:
-            if idle is not None:
-                words += ("IDLE", idle)
-            words += (start,)
-            words += (end,)
-            words += (count,)
-            if consumer is not None:
-                words += (consumer,)
-        return self._command(words, shapes.items)
-
     def xrange(
         self, key: Key, start: Value, end: Value, *, count: int | None = None
     ) -> Deferred[list[StreamEntry]]:
@@ -452,42 +176,6 @@ class StreamCommands(Caller):
             words += ("COUNT", count)
         if block is not None:
             words += ("BLOCK", block)
-        words += ("STREAMS", *streams, *streams.values())
-        return self._command(words, shapes.streams)
-
-    def xreadgroup(
-        self,
-        group: Value,
-        consumer: Value,
-        streams: Mapping[Any, Value],
-        *,
-        count: int | None = None,
-        block: int | None = None,
-        noack: bool = False,
-    ) -> Deferred[dict[bytes, list[StreamEntry]]]:
-        """
-        Returns new or historical messages from a stream for a consumer in a group.
-        Blocks until a message is available otherwise.
-
-        Since 5.0.0.  Complexity: For each stream mentioned: O(M) with M being the
-        number of elements returned. If M is constant (e.g. always asking for the
-        first 10 elements with COUNT), you can consider it O(1). On the other side
-        when XREADGROUP blocks, XADD will pay the O(N) time in order to serve the N
-        clients blocked on the stream getting new data.
-
-        @param count: sends C{COUNT}.
-        @param block: sends C{BLOCK}.
-        @param noack: sends C{NOACK}.
-        @return: fires with the keys of the streams that have entries, each with a
-            list of them.
-        """
-        words: tuple[Any, ...] = ("XREADGROUP", "GROUP", group, consumer)
-        if count is not None:
-            words += ("COUNT", count)
-        if block is not None:
-            words += ("BLOCK", block)
-        if noack:
-            words += ("NOACK",)
         words += ("STREAMS", *streams, *streams.values())
         return self._command(words, shapes.streams)
 

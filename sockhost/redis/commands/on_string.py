@@ -21,44 +21,6 @@ from sockhost.redis.commands.shapes import flat
 class StringCommands(Caller):
     """Commands on strings."""
 
-    def append(self, key: Key, value: Value) -> Deferred[int]:
-        """
-        Appends a string to the value of a key. Creates the key if it doesn't exist.
-
-        Since 2.0.0.  Complexity: O(1). The amortized time complexity is O(1)
-        assuming the appended value is small and the already present value is of any
-        size, since the dynamic string library used by the server will double the
-        free space available on every reallocation.
-
-        @return: fires with a number.
-        """
-        words: tuple[Any, ...] = ("APPEND", key, value)
-        return self._command(words, None)
-
-    def decr(self, key: Key) -> Deferred[int]:
-        """
-        Decrements the integer value of a key by one. Uses 0 as initial value if the
-        key doesn't exist.
-
-        Since 1.0.0.  Complexity: O(1)
-
-        @return: fires with a number.
-        """
-        words: tuple[Any, ...] = ("DECR", key)
-        return self._command(words, None)
-
-    def decrby(self, key: Key, decrement: int) -> Deferred[int]:
-        """
-        Decrements the integer value of a key by a number. Uses 0 as initial value
-        if the key doesn't exist.
-
-        Since 1.0.0.  Complexity: O(1)
-
-        @return: fires with a number.
-        """
-        words: tuple[Any, ...] = ("DECRBY", key, decrement)
-        return self._command(words, None)
-
     def delifeq(self, key: Key, value: Value) -> Deferred[int]:
         """
         Delete key if value matches string.
@@ -127,20 +89,6 @@ class StringCommands(Caller):
             words += ("PERSIST",)
         return self._command(words, None)
 
-    def getrange(self, key: Key, start: int, end: int) -> Deferred[bytes]:
-        """
-        Returns a substring of the string stored at a key.
-
-        Since 2.4.0.  Complexity: O(N) where N is the length of the returned string.
-        The complexity is ultimately determined by the returned length, but because
-        creating a substring from an existing string is very cheap, it can be
-        considered O(1) for small strings.
-
-        @return: fires with C{bytes}.
-        """
-        words: tuple[Any, ...] = ("GETRANGE", key, start, end)
-        return self._command(words, None)
-
     def getset(self, key: Key, value: Value) -> Deferred[bytes | None]:
         """
         Returns the previous string value of a key after setting it to a new value.
@@ -151,75 +99,6 @@ class StringCommands(Caller):
         """
         words: tuple[Any, ...] = ("GETSET", key, value)
         return self._command(words, None)
-
-    def incr(self, key: Key) -> Deferred[int]:
-        """
-        Increments the integer value of a key by one. Uses 0 as initial value if the
-        key doesn't exist.
-
-        Since 1.0.0.  Complexity: O(1)
-
-        @return: fires with a number.
-        """
-        words: tuple[Any, ...] = ("INCR", key)
-        return self._command(words, None)
-
-    def incrby(self, key: Key, increment: int) -> Deferred[int]:
-        """
-        Increments the integer value of a key by a number. Uses 0 as initial value
-        if the key doesn't exist.
-
-        Since 1.0.0.  Complexity: O(1)
-
-        @return: fires with a number.
-        """
-        words: tuple[Any, ...] = ("INCRBY", key, increment)
-        return self._command(words, None)
-
-    def incrbyfloat(self, key: Key, increment: float) -> Deferred[float]:
-        """
-        Increments the floating point value of a key by a number. Uses 0 as initial
-        value if the key doesn't exist.
-
-        Since 2.6.0.  Complexity: O(1)
-
-        @return: fires with a number.
-        """
-        words: tuple[Any, ...] = ("INCRBYFLOAT", key, increment)
-        return self._command(words, shapes.number)
-
-    def lcs(
-        self,
-        key1: Key,
-        key2: Key,
-        *,
-        len: bool = False,
-        idx: bool = False,
-        minmatchlen: int | None = None,
-        withmatchlen: bool = False,
-    ) -> Deferred[Any]:
-        """
-        Finds the longest common substring.
-
-        Since 7.0.0.  Complexity: O(N*M) where N and M are the lengths of s1 and s2,
-        respectively
-
-        @param len: sends C{LEN}.
-        @param idx: sends C{IDX}.
-        @param minmatchlen: sends C{MINMATCHLEN}.
-        @param withmatchlen: sends C{WITHMATCHLEN}.
-        @return: fires with C{bytes}, a number, or a C{dict} with C{idx}.
-        """
-        words: tuple[Any, ...] = ("LCS", key1, key2)
-        if len:
-            words += ("LEN",)
-        if idx:
-            words += ("IDX",)
-        if minmatchlen is not None:
-            words += ("MINMATCHLEN", minmatchlen)
-        if withmatchlen:
-            words += ("WITHMATCHLEN",)
-        return self._command(words, shapes.optional_tree)
 
     def mget(self, *keys: Key) -> Deferred[list[bytes | None]]:
         """
@@ -423,43 +302,3 @@ class StringCommands(Caller):
         """
         words: tuple[Any, ...] = ("SETNX", key, value)
         return self._command(words, shapes.flag)
-
-    def setrange(self, key: Key, offset: int, value: Value) -> Deferred[int]:
-        """
-        Overwrites a part of a string value with another by an offset. Creates the
-        key if it doesn't exist.
-
-        Since 2.2.0.  Complexity: O(1), not counting the time taken to copy the new
-        string in place. Usually, this string is very small so the amortized
-        complexity is O(1). Otherwise, complexity is O(M) with M being the length of
-        the value argument.
-
-        @return: fires with a number.
-        """
-        words: tuple[Any, ...] = ("SETRANGE", key, offset, value)
-        return self._command(words, None)
-
-    def strlen(self, key: Key) -> Deferred[int]:
-        """
-        Returns the length of a string value.
-
-        Since 2.2.0.  Complexity: O(1)
-
-        @return: fires with a number.
-        """
-        words: tuple[Any, ...] = ("STRLEN", key)
-        return self._command(words, None)
-
-    def substr(self, key: Key, start: int, end: int) -> Deferred[bytes]:
-        """
-        Returns a substring from a string value.
-
-        Since 1.0.0.  Complexity: O(N) where N is the length of the returned string.
-        The complexity is ultimately determined by the returned length, but because
-        creating a substring from an existing string is very cheap, it can be
-        considered O(1) for small strings.
-
-        @return: fires with C{bytes}.
-        """
-        words: tuple[Any, ...] = ("SUBSTR", key, start, end)
-        return self._command(words, None)
