@@ -9,14 +9,18 @@ Theory of operation
 The server remembers what a connection reads (or is told which keys interest
 it), and pushes the keys that change, on the same connection and in order with
 the replies.  So what was read can be handed out again until its key is pushed.
-Three things could make it untrue:
+Four things could make it untrue:
 
     - the key changes while the reply to a read is on its way: the read is
       marked when the push comes, and its reply handed out but not kept;
     - the connection is lost, and with it the pushes: everything is forgotten at
       once, and nothing is kept before the server tracks the next connection;
     - the client itself writes, and reads again before the push has come: what
-      is written through the cache is forgotten as it is sent.
+      is written through the cache is forgotten as it is sent, and the pushes of
+      a read are looked at before any reply in front of them is handed out, for
+      the push that a write leads to comes behind its reply;
+    - the server is to remember only what it is told to, and was not told to
+      remember this read: that is decided when the read is sent.
 """
 
 from __future__ import annotations
@@ -73,7 +77,8 @@ class _Read:
     """
     A read whose reply is on its way.
 
-    @ivar stale: C{True} if what it reads has changed meanwhile.
+    @ivar stale: C{True} if what it reads has changed meanwhile, or nobody would
+        tell of it.
     """
 
     keys: tuple[bytes, ...]
@@ -98,6 +103,10 @@ class Owner(Protocol):
 
 def _undecoded() -> str | None:
     return None
+
+
+def _nothing(_: Push) -> None:
+    """It is known already."""
 
 
 def _as_bytes(value: Argument | bytearray | memoryview) -> bytes:
@@ -154,7 +163,8 @@ class Cache:
     _log = Logger()
 
     def __attrs_post_init__(self) -> None:
-        self._router.handle(INVALIDATE, self._invalidated)
+        # What it says is known already when its turn comes.
+        self._router.handle(INVALIDATE, _nothing)
         self._owner.attached.append(self._attached)
         connection = self._owner.connection
         if connection is not None and connection.open:
@@ -215,6 +225,7 @@ class Cache:
 
     def _send(self, args: tuple[Argument, ...], read: _Read) -> Deferred[Any]:
         if not (self._opt_in and self.tracking):
+            read.stale = self._opt_in
             return self._owner.execute(*args)
         try:
             data = _KEEP_NEXT + encode_command(args)
@@ -284,11 +295,17 @@ class Cache:
             if not items:
                 del index[key]
 
+    def _look_ahead(self, messages: list[Any]) -> None:
+        for message in messages:
+            if type(message) is Push and message and message[0] == INVALIDATE:
+                self._invalidated(message)
+
     def _invalidated(self, push: Push) -> None:
         keys = push[1] if len(push) == 2 else None
         if isinstance(keys, list):
             for key in keys:
-                self._changed(key)
+                if type(key) is bytes:
+                    self._changed(key)
         else:
             # None stands for everything: FLUSHDB and FLUSHALL.
             self._invalidations += len(self._entries)
@@ -310,6 +327,7 @@ class Cache:
         self.clear()
         connection.when_disconnected().addCallback(self._lost, connection)
         if connection.protocol >= 3:
+            connection.look_ahead(self._look_ahead)
             words = ["BCAST"] * self._broadcast + ["OPTIN"] * self._opt_in
             prefixes = [
                 each for prefix in self._prefixes for each in (b"PREFIX", prefix)
@@ -368,6 +386,8 @@ class Cache:
         self.clear()
         self._owner.attached.remove(self._attached)
         self._router.release(INVALIDATE)
+        if self._connection is not None:
+            self._connection.look_ahead(None)
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:

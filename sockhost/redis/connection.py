@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
+from functools import partial
 from math import inf
 from typing import Any
 
@@ -83,6 +84,7 @@ class RedisConnection(Protocol):
         self.protocol = 2
         self.server_version: str | None = None
         self._reader = reader or RespReader()
+        self._feed = self._reader.feed
         self._state = _CLOSED
         self.open = False
         self.stalled = False
@@ -145,6 +147,14 @@ class RedisConnection(Protocol):
         name, with the channel and the data, instead of to C{on_push}.
         """
         self._inbox.channels = channels
+
+    def look_ahead(self, look: Callable[[list[Any]], object] | None) -> None:
+        """
+        Have something called with all messages of each read before any of them
+        is handed out, or with C{None} nothing any more.
+        """
+        reader = self._reader
+        self._feed = reader.feed if look is None else partial(reader.show, look)
 
     # -- commands -----------------------------------------------------------
 
@@ -280,7 +290,7 @@ class RedisConnection(Protocol):
     def dataReceived(self, data: bytes) -> None:
         self._pulse.silent = False
         self._outlet.awaited = True
-        wrong = self._inbox.take(self._reader.feed(data)) or self._reader.error
+        wrong = self._inbox.take(self._feed(data)) or self._reader.error
         if self._state is _CLOSED:
             return
         if wrong is not None:

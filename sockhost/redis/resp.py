@@ -170,6 +170,16 @@ class RespReader:
             return self._feed_fast(data)
         return self._feed_carefully(data)
 
+    def show(self, look: Callable[[list[Any]], object], data: bytes) -> list[Any]:
+        """
+        The same as L{feed}.
+
+        @param look: is called with the messages before they are returned.
+        """
+        messages = self.feed(data)
+        look(messages)
+        return messages
+
     def _feed_carefully(self, data: bytes) -> list[Any]:
         if self.error is not None or not data:
             return []

@@ -107,6 +107,28 @@ class CacheTests(CacheCase):
         self.assertEqual(self.successResultOf(read), b"old")
         self.assertEqual(self.cache.stats.entries, 0)
 
+    def test_own_write(self) -> None:
+        """
+        Whoever is told that a write of the client itself is done reads what was
+        written: what the server says of it comes right behind, in the same read.
+        """
+        self.keep("a")
+        read: list[Deferred[Any]] = []
+        wrote = self.client.execute("SET", "a", "y")
+        wrote.addCallback(lambda _: read.append(self.get("GET", "a")))
+        self.wire.send(b"+OK\r\n" + invalidate(b"a"))
+        self.assertNoResult(read[0])
+        self.wire.send(b"+y\r\n")
+        self.assertEqual(self.successResultOf(read[0]), b"y")
+        self.assertEqual(self.cache.stats.invalidations, 1)
+        self.assertEqual(self.successResultOf(self.get("GET", "a")), b"y")
+
+    def test_nonsense(self) -> None:
+        """A push that names no keys harms nobody."""
+        self.keep("a")
+        self.wire.send(b">2\r\n$10\r\ninvalidate\r\n*1\r\n*1\r\n+a\r\n>0\r\n")
+        self.successResultOf(self.get("GET", "a"))
+
     def test_everything(self) -> None:
         """FLUSHDB empties it, and what is on its way is not kept."""
         self.keep("a")
@@ -225,9 +247,22 @@ class CacheTests(CacheCase):
         self.successResultOf(read)
         self.successResultOf(self.cache.close())
         self.assertEqual(self.cache.stats.entries, 0)
+        self.wire.send(invalidate(b"a"))
+        self.assertEqual(self.cache.stats.invalidations, 0)
         self.wire.lose()
         self.attach()
         self.assertEqual(self.wire.sent(), [])
+
+    def test_successor(self) -> None:
+        """A cache that follows one which is closed hears of what changes."""
+        closing = self.cache.close()
+        self.cache = self.client.cache()
+        self.clock.advance(0)
+        self.wire.send(b"+OK\r\n+OK\r\n")
+        self.successResultOf(closing)
+        self.keep("a")
+        self.wire.send(invalidate(b"a"))
+        self.assertEqual(self.cache.stats.entries, 0)
 
     def test_close_fails(self) -> None:
         """A server that does not stop tracking is no trouble."""
@@ -303,6 +338,19 @@ class OptInTests(CacheCase):
         )
         self.wire.send(b"+x\r\n+OK\r\n+x\r\n")
         self.assertEqual(self.successResultOf(read), b"x")
+
+    def test_not_yet(self) -> None:
+        """What is read before the server tracks is not kept: nobody tells of it."""
+        self.wire.lose()
+        self.attach()
+        read = self.get("GET", "a")
+        self.clock.advance(0)
+        tracking = [b"CLIENT", b"TRACKING", b"ON", b"OPTIN"]
+        self.assertEqual(self.wire.sent(), [tracking, [b"GET", b"a"]])
+        self.wire.send(b"+OK\r\n+x\r\n")
+        self.successResultOf(read)
+        self.assertTrue(self.cache.tracking)
+        self.assertEqual(self.cache.stats.entries, 0)
 
     def test_not_permitted(self) -> None:
         """What the server will not remember is not kept."""
