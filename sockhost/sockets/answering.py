@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from sockhost.interfaces import FrameError, IClient, ICodec
-from sockhost.sockets.answers import check_batch, settle
+from sockhost.sockets.answers import cancel, check_batch, settle
 from sockhost.sockets.around import Cancellable, Carrier, Phase, Surroundings
 from sockhost.sockets.credentials import PeerCredentials
 
@@ -146,11 +146,19 @@ class Answering(ABC):
             return
         try:
             check_batch(answers, len(sizes))
-            for answer, size in zip(answers, sizes, strict=True):
-                if self.phase is Phase.OPEN:
-                    self.take(settle(answer), size)
-                else:
-                    self.discard(answer)
+        except TypeError:
+            self.fault(Failure())
+            self.discard(answers)
+            return
+        for answer, size in zip(answers, sizes, strict=True):
+            if self.phase is Phase.OPEN:
+                self._take_one(answer, size)
+            else:
+                self.discard(answer)
+
+    def _take_one(self, answer: object, size: int) -> None:
+        try:
+            self.take(settle(answer), size)
         except BaseException:
             self.fault(Failure())
 
@@ -159,8 +167,11 @@ class Answering(ABC):
         if isinstance(answer, Coroutine):
             answer.close()
         elif isinstance(answer, Deferred):
-            answer.addErrback(self._too_late)
-            answer.cancel()
+            answer.addBoth(self._too_late)
+            cancel(answer)
+        elif isinstance(answer, (list, tuple)):
+            for each in answer:
+                self.discard(each)
 
     def _put(self, payload: bytes) -> None:
         data = self.codec.encode(payload)
@@ -175,7 +186,9 @@ class Answering(ABC):
 
     def _too_late(self, result: object) -> None:
         # Cancelling is what ended it, or its answer has nowhere to go.
-        if isinstance(result, Failure) and not result.check(CancelledError):
+        if not isinstance(result, Failure):
+            self.discard(result)
+        elif not result.check(CancelledError):
             self._blame("received", result)
 
     def _blame(self, method: str, failure: Failure) -> None:
@@ -195,4 +208,7 @@ class Answering(ABC):
 
     def _cancel_work(self) -> None:
         for answer in list(self._work or ()):
-            answer.cancel()
+            if isinstance(answer, Deferred):
+                cancel(answer)
+            else:
+                answer.cancel()

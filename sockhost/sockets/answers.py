@@ -15,6 +15,10 @@ from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+_log = Logger()
 
 
 def settle(result: object) -> object:
@@ -44,6 +48,25 @@ def invoke(function: Callable[..., object], *args: object) -> Deferred[Any]:
         return await result if isinstance(result, Deferred) else result
 
     return Deferred.fromCoroutine(call())
+
+
+def cancel(work: Deferred[Any]) -> None:
+    """
+    Cancel what a handler has begun.  What its canceller raises is its failure:
+    whoever cancels has others to care for, and nothing else would end it.
+    """
+    try:
+        work.cancel()
+    except BaseException:
+        failure = Failure()
+        # It is the one at the end of the chain whose canceller was called.
+        waits_for: Any = work
+        while isinstance(waits_for, Deferred):
+            work, waits_for = waits_for, getattr(waits_for, "result", None)
+        if work.called:
+            _log.failure("cancelling a handler's work failed", failure)
+        else:
+            work.errback(failure)
 
 
 def check_batch(answers: Any, count: int) -> Sequence[object]:

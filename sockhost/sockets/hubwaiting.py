@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 
+from sockhost.sockets.answers import cancel
+
 if TYPE_CHECKING:
     from sockhost.sockets.hubanswers import AnsweringConnection
 
@@ -66,7 +68,7 @@ class Waiting:
     def cancel(self) -> None:
         """Cancel what has no answer yet."""
         for answer in _unanswered(self._answers):
-            answer.cancel()
+            cancel(answer)
 
     def _answered(self, result: object) -> None:
         connection = self._connection

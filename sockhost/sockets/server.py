@@ -20,6 +20,7 @@ from twisted.internet.interfaces import (
 from zope.interface import implementer
 
 from sockhost.interfaces import IClient, ICodec
+from sockhost.sockets.answers import cancel
 from sockhost.sockets.around import Carrier, Quiet, QuietOnes
 from sockhost.sockets.beside import Beside
 from sockhost.sockets.credentials import (
@@ -334,7 +335,7 @@ class FrameServer:
 
     def _cancel_farewells(self) -> None:
         for farewell in list(self._farewells):
-            farewell.cancel()
+            cancel(farewell)
 
     async def _until(self, met: Callable[[], bool], seconds: float) -> None:
         if met():

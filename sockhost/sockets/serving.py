@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from sockhost.interfaces import SockhostError
+from sockhost.sockets.answers import cancel
 from sockhost.sockets.bound import BoundSocket
 from sockhost.sockets.handler import run_hook
 from sockhost.sockets.hublistener import HubListener
@@ -172,7 +173,7 @@ class SocketServing:
         """Cut short the waiting of a L{close}."""
         self.server.abort()
         if self._shutdown is not None:
-            self._shutdown.cancel()
+            cancel(self._shutdown)
 
     def status(self) -> Mapping[str, object]:
         """The server's counters."""
@@ -203,7 +204,7 @@ class SocketServing:
             self._port_closed = None
         await self.server.drain(drain)
         for hook in list(self._hooks.values()):
-            hook.cancel()
+            cancel(hook)
         if self._started:
             self._started = False
             self._shutdown = run_hook(self.handler, "shutdown")

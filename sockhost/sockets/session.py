@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from sockhost.interfaces import Disconnected, Refused
-from sockhost.sockets.answers import settle
+from sockhost.sockets.answers import cancel, settle
 from sockhost.sockets.around import Phase, Quiet
 from sockhost.sockets.door import BY_HANDLER
 from sockhost.sockets.exchange import Exchange
@@ -131,12 +131,10 @@ class Session(Exchange):
             self._linger.cancel()
             self._linger = None
         self._drop_backlog()
-        self._cancel_work()
-        if self._connecting is not None:
-            self._connecting.cancel()
         self.carrier.lose(self._reason)
         self.carrier = NOWHERE
         self._stop_accounting()
+        self._cancel_all()
         self._part()
 
     def _welcome(self, result: object) -> None:
@@ -170,12 +168,15 @@ class Session(Exchange):
         self.phase = Phase.CLOSING
         self._drop_backlog()
         self._read(False)
-        self._cancel_work()
-        if self._connecting is not None:
-            self._connecting.cancel()
         self._linger = self.server.reactor.callLater(LINGER, self._give_up)
         self.carrier.close()
         self._account()
+        self._cancel_all()
+
+    def _cancel_all(self) -> None:
+        self._cancel_work()
+        if self._connecting is not None:
+            cancel(self._connecting)
 
     def _give_up(self) -> None:
         self._linger = None

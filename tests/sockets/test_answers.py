@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
-from sockhost.sockets.answers import invoke, settle
+from sockhost.sockets.answers import cancel, invoke, settle
 
 setting: ContextVar[str] = ContextVar("setting", default="outside")
 
@@ -139,3 +139,46 @@ class InvokeTests(SynchronousTestCase):
         self.assertNoResult(result)
         waited.callback(3)
         self.assertEqual(self.successResultOf(result), 3)
+
+
+def fail(_: object) -> None:
+    """Cancel badly."""
+    raise ValueError("canceller")
+
+
+class CancelTests(SynchronousTestCase):
+    """Tests for L{cancel}."""
+
+    def test_cancelled(self) -> None:
+        """What waits is cancelled, and what does not stays as it is."""
+        work: Deferred[bytes] = Deferred()
+        cancel(work)
+        self.failureResultOf(work, CancelledError)
+        done = succeed(b"x")
+        cancel(done)
+        self.assertEqual(self.successResultOf(done), b"x")
+
+    def test_canceller_raises(self) -> None:
+        """What a canceller raises is what its Deferred fails with."""
+        work: Deferred[bytes] = Deferred(fail)
+        cancel(work)
+        self.failureResultOf(work, ValueError)
+
+    def test_chained(self) -> None:
+        """So it is where it belongs to one that the Deferred waits for."""
+        inner: Deferred[bytes] = Deferred(fail)
+        work = succeed(b"x").addCallback(lambda _: inner)
+        cancel(work)
+        self.failureResultOf(work, ValueError)
+
+    def test_fires_and_raises(self) -> None:
+        """If it had fired the Deferred before, that stays, and it is logged."""
+
+        def both(work: Deferred[bytes]) -> None:
+            work.callback(b"x")
+            raise ValueError("canceller")
+
+        work: Deferred[bytes] = Deferred(both)
+        cancel(work)
+        self.assertEqual(self.successResultOf(work), b"x")
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)

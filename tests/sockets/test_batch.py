@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from inspect import CORO_CLOSED, getcoroutinestate
 from typing import Any
 
 from attrs import define, field
@@ -155,6 +156,44 @@ class BatchTests(SynchronousTestCase):
         self.assertTrue(connection.wire.disconnecting)
         self.assertEqual(later.cancelled, later.made)
         self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
+
+    def test_failing_answer(self) -> None:
+        """So it is behind one that fails, whatever was begun."""
+        later, awaited = Later(), []
+
+        async def bad() -> bytes:
+            raise ValueError("bug")
+
+        async def never() -> None:
+            awaited.append(1)
+
+        work = never()
+        connection = self.connect(lambda _: [bad(), later(), work])
+        connection.send(b"a", b"b", b"c")
+        self.assertTrue(connection.wire.disconnecting)
+        self.assertEqual(later.cancelled, later.made)
+        self.assertEqual(getcoroutinestate(work), CORO_CLOSED)
+        self.assertEqual(awaited, [])
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+    def test_wrong_count(self) -> None:
+        """Nothing goes on of a list that does not fit its frames."""
+        later = Later()
+        connection = self.connect(lambda _: [later(), later(), later()])
+        connection.send(b"a", b"b")
+        self.assertTrue(connection.wire.disconnecting)
+        self.assertEqual(later.cancelled, later.made)
+        self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
+
+    def test_too_late(self) -> None:
+        """Nor of a list that comes when the client has gone."""
+        later, stubborn = Later(), Deferred[Any](lambda _: stubborn.callback(None))
+        stubborn.addCallback(lambda _: [later(), None])
+        connection = self.connect(lambda _: stubborn)
+        connection.send(b"a", b"b")
+        connection.lose()
+        self.assertEqual(len(later.made), 1)
+        self.assertEqual(later.cancelled, later.made)
 
     def test_gone(self) -> None:
         """Batches in flight are cancelled when the client has gone."""

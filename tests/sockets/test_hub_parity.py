@@ -54,6 +54,7 @@ ConnectedTests = _in_hub(test_session, test_session.ConnectedTests)
 ReceivedTests = _in_hub(test_session, test_session.ReceivedTests)
 ClientTests = _in_hub(test_session, test_session.ClientTests)
 DisconnectedTests = _in_hub(test_session_end, test_session_end.DisconnectedTests)
+CancellerTests = _in_hub(test_session_end, test_session_end.CancellerTests)
 BackPressureTests = _in_hub(test_session_end, test_session_end.BackPressureTests)
 FrameServerTests = _in_hub(
     test_server, test_server.FrameServerTests, "test_interface", "test_transport"

@@ -4,6 +4,7 @@ Tests for the end of a L{sockhost.sockets.session}, and for its back-pressure.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -12,8 +13,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from sockhost.interfaces import Disconnected, IClient
 from sockhost.sockets.limits import Limits
+from sockhost.sockets.server import FAREWELL
 from sockhost.sockets.wire import HEADER, pack
-from tests.sockets.fakes import Later, Scripted, Served
+from tests.sockets.fakes import Connection, Later, Scripted, Served
 
 
 class DisconnectedTests(SynchronousTestCase):
@@ -100,6 +102,61 @@ class DisconnectedTests(SynchronousTestCase):
         served.connect().lose()
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
         self.assertEqual(served.server.status()["clients"], 0)
+
+
+def refuse(_: object) -> None:
+    """Cancel badly."""
+    raise ValueError("canceller")
+
+
+class CancellerTests(SynchronousTestCase):
+    """What a canceller of the handler's raises concerns nobody else."""
+
+    def connect(self, greet: object = None) -> Connection:
+        """Connect a client with a request that cannot be cancelled well."""
+        answer: Callable[..., object] = lambda *_: Deferred(refuse)  # noqa: E731
+        self.served = Served(Scripted(answer=answer, greet=lambda _: greet))
+        connection = self.served.connect()
+        connection.send(b"a", b"b")
+        return connection
+
+    def check_gone(self, count: int) -> None:
+        """All is over, and each failure was logged."""
+        self.assertEqual(self.served.server.status()["clients"], 0)
+        self.assertFalse(self.served.server.door._inside)
+        self.assertEqual(self.served.clock.getDelayedCalls(), [])
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), count)
+
+    def test_drop(self) -> None:
+        """A client that is dropped is closed."""
+        connection = self.connect()
+        self.served.handler.clients[0].drop("no")
+        self.assertTrue(connection.wire.disconnecting)
+        connection.lose()
+        self.assertEqual(len(self.served.handler.gone), 1)
+        self.check_gone(2)
+
+    def test_lost(self) -> None:
+        """One that goes is gone, and its handler told."""
+        self.connect().lose()
+        self.assertEqual(len(self.served.handler.gone), 1)
+        self.check_gone(2)
+
+    def test_connecting(self) -> None:
+        """So is one whose C{connected} is under way."""
+        self.connect(Deferred(refuse)).lose(ConnectionLost())
+        self.assertEqual(self.served.handler.gone, [])
+        self.check_gone(1)
+
+    def test_farewell(self) -> None:
+        """A drain ends that gives up a C{disconnected}."""
+        served = self.served = Served(Scripted(part=lambda _: Deferred(refuse)))
+        connection = served.connect()
+        drained = served.server.drain(0)
+        connection.lose()
+        served.clock.advance(FAREWELL)
+        self.assertIsNone(self.successResultOf(drained))
+        self.check_gone(1)
 
 
 class BackPressureTests(SynchronousTestCase):
