@@ -287,12 +287,17 @@ class Hub:
         watched.shut(failure)
 
     def _open(self) -> select.epoll:
-        self._epoll = select.epoll()
-        if self._driven:
-            self._reactor.drive(self)
-        else:
-            self._reactor.addReader(self)
-        return self._epoll
+        epoll = self._epoll = select.epoll()
+        try:
+            if self._driven:
+                self._reactor.drive(self)
+            else:
+                self._reactor.addReader(self)
+        except OSError:
+            # Nobody would poll it.
+            self._close()
+            raise
+        return epoll
 
     def _close(self) -> None:
         if self._epoll is None:

@@ -44,7 +44,10 @@ PAUSE = 0.5
 _NOTHING_THERE = frozenset({errno.EAGAIN, errno.EWOULDBLOCK})
 # The client is gone already, or the call was interrupted: take the next one.
 _NEXT = frozenset({errno.ECONNABORTED, errno.EINTR, errno.EPERM, errno.EPROTO})
-_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+# The last is what an epoll says that may watch no more (max_user_watches).
+_EXHAUSTED = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ENOSPC}
+)
 
 
 class IListenerReactor(IReactorFDSet, IReactorSocket, IReactorTime):
@@ -167,11 +170,14 @@ class UnixListener:
             return False
         if error.errno in _NEXT:
             return True
+        self._hindered(error)
+        return False
+
+    def _hindered(self, error: OSError) -> None:
         if error.errno in _EXHAUSTED:
             self._pause(error)
         else:
             self._lost(Failure(error))
-        return False
 
     def _hand_over(self, accepted: socket.socket) -> bool:
         # The reactor takes a duplicate, so descriptors can run out here too;
@@ -202,7 +208,11 @@ class UnixListener:
 
     def _go_on(self) -> None:
         self._resume = None
-        self._reactor.addReader(self)
+        try:
+            self._reactor.addReader(self)
+        except OSError as error:
+            # Being watched takes something of the system, too.
+            self._hindered(error)
 
     def _lost(self, reason: Failure) -> None:
         if not self._running:

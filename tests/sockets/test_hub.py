@@ -4,10 +4,12 @@ Tests for L{sockhost.sockets.hub}.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import socket
 from functools import partial
+from unittest import mock
 
 from attrs import define, field
 from twisted.internet.interfaces import IReadDescriptor
@@ -98,6 +100,15 @@ class HubTests(HubCase):
             self.hub.unwatch(fd)
             self.assertEqual(self.reactor.getReaders(), [])
             self.assertEqual(self.hub.fileno(), -1)
+
+    def test_not_read(self) -> None:
+        """It is not taken for open when the reactor cannot read from it."""
+        fd, error = self.readable(), OSError(errno.ENOSPC, "no")
+        with mock.patch.object(self.reactor, "addReader", side_effect=error):
+            self.assertRaises(OSError, self.hub.watch, fd, Ear(), select.EPOLLIN)
+        self.assertEqual(self.hub.fileno(), -1)
+        self.hub.watch(fd, Ear(), select.EPOLLIN)
+        self.assertEqual(self.reactor.getReaders(), [self.hub])
 
     def test_ended_by_another(self) -> None:
         """Who is ended by somebody's event does not hear of its own any more."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import shutil
 import socket
 import tempfile
@@ -205,15 +206,30 @@ class HubListenerTests(SynchronousTestCase):
 
     def test_cannot_be_watched(self) -> None:
         """The same holds when a client cannot be watched; it is closed."""
-        client = self.client()
-        watch = mock.Mock(side_effect=OSError(errno.ENOMEM, "no"))
-        with mock.patch.object(self.hub, "watch", watch):
-            self.turn()
-        self.assertEqual(client.recv(1), b"")
-        self.reactor.advance(PAUSE)
+        for number in (errno.ENOMEM, errno.ENOSPC):
+            client = self.client()
+            watch = mock.Mock(side_effect=OSError(number, "no"))
+            with mock.patch.object(self.hub, "watch", watch):
+                self.turn()
+            self.assertEqual(client.recv(1), b"")
+            self.reactor.advance(PAUSE)
         self.client()
         self.turn()
         self.assertEqual(len(self.handler.clients), 1)
+        self.assertEqual(self.lost, [])
+
+    def test_no_hub(self) -> None:
+        """It goes on when there is an epoll again, which went in the pause."""
+        self.fail_to_accept(errno.EMFILE)
+        self.client()
+        self.turn()
+        self.assertEqual(self.hub.fileno(), -1)
+        error = OSError(errno.EMFILE, "no")
+        with mock.patch.object(select, "epoll", side_effect=error):
+            self.reactor.advance(PAUSE)
+        self.reactor.advance(PAUSE)
+        self.turn()
+        self.assertEqual((len(self.handler.clients), self.lost), (1, []))
 
     def test_gone_already(self) -> None:
         """A client that has gone again keeps nobody else waiting."""

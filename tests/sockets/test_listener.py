@@ -5,7 +5,10 @@ Tests for L{sockhost.sockets.listener}.
 from __future__ import annotations
 
 import errno
+import os
+from contextlib import AbstractContextManager
 from typing import Any, cast
+from unittest import mock
 
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.protocol import Factory
@@ -151,6 +154,35 @@ class UnixListenerTests(SynchronousTestCase):
         self.reactor.advance(PAUSE)
         self.listener.doRead()
         self.assertEqual(self.reactor.adopted, [71])
+
+    def test_exhausted_while_going_on(self) -> None:
+        """It pauses again as long as there is nothing to be watched by."""
+        self.socket.waiting.append(errno.EMFILE)
+        self.clients(1)
+        self.listener.doRead()
+        for number in (errno.EMFILE, errno.ENOSPC):
+            with self.unwatchable(number):
+                self.reactor.advance(PAUSE)
+            self.assertEqual(self.reactor.getReaders(), [])
+        self.reactor.advance(PAUSE)
+        self.listener.doRead()
+        self.assertEqual(self.reactor.adopted, [70])
+        self.assertEqual((len(self.logged), self.lost), (1, []))
+
+    def test_broken_while_going_on(self) -> None:
+        """What cannot be watched for another reason is given up."""
+        self.socket.waiting.append(errno.EMFILE)
+        self.listener.doRead()
+        with self.unwatchable(errno.EBADF):
+            self.reactor.advance(PAUSE)
+        self.assertEqual(len(self.lost), 1)
+        self.assertTrue(self.socket.closed)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def unwatchable(self, number: int) -> AbstractContextManager[object]:
+        """Have the reactor watch nothing for now."""
+        error = OSError(number, os.strerror(number))
+        return mock.patch.object(self.reactor, "addReader", side_effect=error)
 
     def test_factory_fails(self) -> None:
         """A factory that fails costs its client, and nobody else."""
