@@ -132,7 +132,8 @@ class RedisClient(ListeningClient, WorkingClient):
 
         @param timeout: seconds that its reply is waited for, instead of those
             of the client; 0 for no limit.
-        @param decode: the encoding of the reply, instead of that of the client.
+        @param decode: the encoding of the reply, instead of that of the client;
+            C{""} for bytes.
         @param retry: how many times it is sent again when its reply was lost or
             it could not be sent.  Only for what may be executed twice.
         """
@@ -149,8 +150,8 @@ class RedisClient(ListeningClient, WorkingClient):
             sent, data, timeout, self._supply.max_queued
         ):
             self._supply.submit(sent, data, timeout)
-        encoding = decode or self._decode
-        if encoding is not None:
+        encoding = self._decode if decode is None else decode
+        if encoding:
             sent.addCallback(decode_reply, encoding)
         return sent
 
@@ -284,7 +285,7 @@ class RedisClient(ListeningClient, WorkingClient):
         self._supply.wait_when_full = wait_when_full
         self._dedicated.connector = connector
         self._dedicated.limit = max_dedicated
-        self._decode = decode
+        self._decode_as(decode)
 
     def attach(self, connection: RedisConnection) -> None:
         """
@@ -320,8 +321,8 @@ class RedisClient(ListeningClient, WorkingClient):
             return self.submit(Slot(self._withdraw), data, timeout)
 
         sent = send_again(send, retry, self._clock) if retry else send()
-        encoding = decode or self._decode
-        return sent if encoding is None else sent.addCallback(decode_reply, encoding)
+        encoding = self._decode if decode is None else decode
+        return sent.addCallback(decode_reply, encoding) if encoding else sent
 
     def _mistrust(self, connection: RedisConnection) -> None:
         # Those that wait in a command that blocks cannot ask for themselves.

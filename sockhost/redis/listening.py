@@ -60,6 +60,12 @@ class ListeningClient:
     def _listen(self, connection: RedisConnection) -> None:
         self._pushes.attach(connection)
 
+    def _decode_as(self, encoding: str | None) -> None:
+        if encoding != self._decode and self._cache is not None:
+            # It keeps replies as they were handed out.
+            self._cache.clear()
+        self._decode = encoding
+
     def _end_listening(self, reason: BaseException) -> None:
         if self._pubsub is not None:
             self._pubsub.end(reason)

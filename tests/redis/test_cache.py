@@ -63,6 +63,25 @@ class CacheCase(SynchronousTestCase):
 class CacheTests(CacheCase):
     """L{Cache}."""
 
+    def test_decoded_anew(self) -> None:
+        """
+        When it is changed how the client decodes, nothing is kept that was
+        decoded otherwise, nor what is on its way.
+        """
+        self.keep("a")
+        late = self.get("GET", "b")
+        self.client.configure(1.0, 10, decode="utf-8")
+        self.clock.advance(0)
+        self.wire.send(b"$1\r\ny\r\n")
+        self.assertEqual(self.successResultOf(late), b"y")
+        self.assertEqual(self.cache.stats.entries, 0)
+        again = self.get("GET", "a")
+        self.clock.advance(0)
+        self.wire.send(b"$1\r\nx\r\n")
+        self.assertEqual(self.successResultOf(again), "x")
+        self.client.configure(2.0, 10, decode="utf-8")
+        self.assertEqual(self.cache.stats.entries, 1)
+
     def test_hit(self) -> None:
         """The second read is answered at once; spelling of the name is no matter."""
         self.keep("a")

@@ -153,6 +153,21 @@ class DecodingTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(usual), "\xe9")
         self.assertEqual(self.successResultOf(own), "\xc3\xa9")
 
+    def test_bytes_of_a_client_that_decodes(self) -> None:
+        """A call may ask for bytes, however it is sent."""
+        clock = Clock()
+        client = RedisClient(clock, decode="utf-8")
+        connection = RedisConnection(clock)
+        wire = Wire(clock, connection)
+        client.attach(connection)
+        plain = client.execute("GET", "a", decode="")
+        again = client.execute("GET", "a", decode="", retry=1)
+        typed = client.having(decode="").get("a")
+        clock.advance(0)
+        wire.send(b"$2\r\n\xc3\xa9\r\n" * 3)
+        for each in (plain, again, typed):
+            self.assertEqual(self.successResultOf(each), b"\xc3\xa9")
+
     def test_no_text(self) -> None:
         """What is no text fails its own command, and shifts no reply."""
         clock = Clock()
