@@ -9,12 +9,13 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import stat
 
 from attrs import define, field
 
 from sockhost.interfaces import PathInUse, SockhostError
 from sockhost.sockets.access import group_id, user_id
-from sockhost.sockets.stale import Inode, clear_stale, inode_at, path_lock
+from sockhost.sockets.stale import OPEN_THING, Inode, clear_stale, inode_at, path_lock
 
 MAX_PATH = 107
 """The greatest length of a socket's path, in bytes."""
@@ -169,14 +170,30 @@ def _open_up(bound: BoundSocket, mode: int, uid: int, gid: int, listen: bool) ->
     try:
         # No client can connect before listen(), so the mode that bind() gave
         # the file is never effective, and the umask need not be touched.
-        os.chown(bound.path, uid, gid, follow_symlinks=False)
-        os.chmod(bound.path, mode)
+        _permit(bound.path, mode, uid, gid)
         if listen:
             bound.listen()
+    except PathInUse:
+        bound.close()
+        raise
     except OSError as error:
         bound.unlink()
         bound.close()
         raise SockhostError(f"cannot make the socket {bound.path}: {error}") from error
+
+
+def _permit(path: str, mode: int, uid: int, gid: int) -> None:
+    # By path, whoever may write the directory could have us change a file of
+    # their choice, by a symbolic link that they put there since bind().
+    file = os.open(path, OPEN_THING)
+    try:
+        if not stat.S_ISSOCK(os.fstat(file).st_mode):
+            raise PathInUse(f"something else has taken the place of {path}")
+        itself = f"/proc/self/fd/{file}"
+        os.chown(itself, uid, gid)
+        os.chmod(itself, mode)
+    finally:
+        os.close(file)
 
 
 def _bind_abstract(path: str, backlog: int, listen: bool) -> BoundSocket:

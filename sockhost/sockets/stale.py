@@ -22,8 +22,9 @@ from sockhost.interfaces import PathInUse, SockhostError
 Inode = tuple[int, int]
 
 _OPEN_LOCK = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-# Opens the thing itself, whatever it is, without doing anything to it.
-_OPEN_THING = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+
+OPEN_THING = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+"""Opens the thing itself, whatever it is, without doing anything to it."""
 
 
 def lock_path(path: str) -> str:
@@ -58,7 +59,7 @@ def clear_stale(path: str) -> None:
     """
     try:
         # While it is open its inode cannot become the number of another file.
-        held = os.open(path, _OPEN_THING)
+        held = os.open(path, OPEN_THING)
     except FileNotFoundError:
         return
     except OSError as error:

@@ -9,11 +9,16 @@ import shutil
 import socket
 import stat
 import tempfile
+from collections.abc import Callable
+from typing import Any
 
+from attrs import define
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from sockhost.interfaces import PathInUse, SockhostError
+from sockhost.sockets import bound as bound_module
 from sockhost.sockets.bound import BoundSocket, adopt_unix, bind_unix
+from sockhost.sockets.stale import inode_at
 
 
 def can_connect(path: str) -> bool:
@@ -43,6 +48,25 @@ class InDirectory(SynchronousTestCase):
             dead.bind(self.path)
 
 
+@define
+class Moment:
+    """Something that happens once, just before another thing."""
+
+    _happens: Callable[[], None]
+    _over: bool = False
+
+    def before(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """Call it then."""
+
+        def called(*args: Any, **more: Any) -> Any:
+            if not self._over:
+                self._over = True
+                self._happens()
+            return call(*args, **more)
+
+        return called
+
+
 class BindTests(InDirectory):
     """Tests for L{bind_unix}."""
 
@@ -65,6 +89,37 @@ class BindTests(InDirectory):
         self.assertFalse(can_connect(self.path))
         bound.listen()
         self.assertTrue(can_connect(self.path))
+
+    def test_swapped_for_link(self) -> None:
+        """
+        Who may write the directory cannot have another file changed by putting
+        a link to it in the place of the socket just made.
+        """
+        before, moment = self.victim(), Moment(self.swap)
+        self.patch(bound_module, "inode_at", moment.before(inode_at))
+        error = self.assertRaises(PathInUse, self.bind, mode=0o666)
+        self.assertIn("taken the place", str(error))
+        self.assertEqual(os.stat(self.path + ".victim"), before)
+        self.assertTrue(os.path.islink(self.path))
+
+    def test_swapped_later(self) -> None:
+        """Nor by putting it there after that was looked at."""
+        before, moment = self.victim(), Moment(self.swap)
+        self.patch(os, "chown", moment.before(os.chown))
+        self.bind(mode=0o666)
+        self.assertEqual(os.stat(self.path + ".victim"), before)
+        made = os.stat(self.path + ".old")
+        self.assertEqual(stat.S_IMODE(made.st_mode), 0o666)
+
+    def victim(self) -> os.stat_result:
+        """Make a file that is to be left alone."""
+        os.close(os.open(self.path + ".victim", os.O_CREAT, 0o600))
+        return os.stat(self.path + ".victim")
+
+    def swap(self) -> None:
+        """Put a link to that file in the place of the socket."""
+        os.rename(self.path, self.path + ".old")
+        os.symlink(self.path + ".victim", self.path)
 
     def test_owner(self) -> None:
         """The file is given to a user and a group, by name or number."""
