@@ -255,6 +255,8 @@ class Host:
         self.publish(
             Event(at=time.time(), event="stopping", fields={"reason": self._end.reason})
         )
+        # First: a unit that is started again would listen again.
+        self._units.conclude(self._end.reason)
         self._units.unlisten()
         await self._units.stop_all(self._end.reason)
         await self._hooks.shutdown()

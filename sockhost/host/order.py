@@ -39,10 +39,19 @@ class StartOrder:
     _waiting: set[str] = field(factory=set, init=False)
     _parked: set[str] = field(factory=set, init=False)
     _advancing: bool = field(default=False, init=False)
+    _over: bool = field(default=False, init=False)
     log = Logger()
+
+    def end(self) -> None:
+        """Start nothing any more."""
+        self._over = True
+        self._waiting.clear()
+        self._parked.clear()
 
     def want(self, names: Iterable[str]) -> None:
         """Start these, after all that they require, which is wanted with them."""
+        if self._over:
+            return
         for name in self.closure(names):
             if self.keepers[name].state not in _THERE:
                 self._waiting.add(name)
@@ -58,7 +67,7 @@ class StartOrder:
         Have a unit that was lost wait for what it requires, if that is not
         there, instead of trying in vain.
         """
-        if self.keepers[name].state is State.BACKOFF:
+        if self.keepers[name].state is State.BACKOFF and not self._over:
             missing = self._missing(name)
             if missing is not None:
                 self._waiting.add(name)
@@ -72,7 +81,7 @@ class StartOrder:
     def advance(self) -> None:
         """Start all that may start now."""
         # Starting one changes its keeper, which calls back here.
-        if self._advancing:
+        if self._advancing or self._over:
             return
         self._advancing = True
         try:
@@ -108,6 +117,9 @@ class StartOrder:
         for name in sorted(self._waiting):
             if name not in self._waiting:
                 continue  # whoever was told of another's start forgot it
+            if name in self._parked and self.keepers[name].goal is Goal.DOWN:
+                self.forget(name)  # it was stopped before its turn to be parked
+                continue
             blocker = self._blocker(name)
             if blocker is None:
                 self._waiting.discard(name)

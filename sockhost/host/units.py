@@ -330,15 +330,23 @@ class Units:
                 except Exception:
                     self.log.failure("{unit} did not stop listening", unit=name)
 
+    def conclude(self, asked_by: str) -> None:
+        """
+        Start nothing any more.  What is up stays so until its turn to stop,
+        and all that is not is stopped at once.
+        """
+        self.ending = True
+        self.order.end()
+        for keeper in self.keepers.values():
+            keeper.conclude(asked_by)
+
     def stop_all(self, asked_by: str) -> Deferred[None]:
         """
         Stop all, in reverse order.
 
         @return: fires when all are down, or could not be stopped.
         """
-        self.ending = True
-        for name in self.keepers:
-            self.order.forget(name)
+        self.conclude(asked_by)
         names = [*(n for n in self.keepers if n not in self.configs), *self.configs]
 
         async def stop(name: str) -> None:

@@ -22,6 +22,7 @@ from sockhost.interfaces import (
     NotReady,
     ProcessLost,
     SockhostError,
+    UnitFailed,
     UnitStuck,
 )
 from sockhost.keeper.restart import Finish, GiveUp, RestartHistory, Retry
@@ -50,6 +51,9 @@ class Inputs(Protocol):
     def quarantine(self) -> None:
         """There is no unit, as its configuration is bad."""
 
+    def hold(self) -> None:
+        """The goal is up, but something else has to be there first."""
+
     def park(self) -> None:
         """The next try is to wait until L{resume}."""
 
@@ -71,6 +75,9 @@ class Inputs(Protocol):
     def _finish(self) -> None:
         """The unit has ended as it is meant to."""
 
+    def _cease(self) -> None:
+        """The unit was lost, and is not to be started any more."""
+
     def _try_now(self) -> None:
         """The wait is over."""
 
@@ -89,6 +96,7 @@ class Core:
     @ivar successor: the unit that takes the place of C{unit} as soon as nothing
         of that is left.
     @ivar asked_by: who wants the stop that is under way.
+    @ivar final: set when nothing may be started any more.
     @ivar told: the loss that was told in the log since the unit was up.
     """
 
@@ -103,8 +111,10 @@ class Core:
     since: float = field(init=False)
     reason: str | None = None
     quarantine_reason: str = ""
+    hold_reason: str = ""
     park_reason: str = ""
     told: str | None = None
+    final: bool = False
     successor: IUnit | None = None
     restarts: int = 0
     next_try: float | None = None
@@ -138,6 +148,14 @@ class Core:
             self.when_down.fail(GoalChanged(f"{self.name} is to be up again"))
         else:
             self.when_up.fail(GoalChanged(f"{self.name} was told to stop"))
+
+    def leave(self, reason: str) -> None:
+        """Show that something of the unit is left, and release who waits."""
+        # A successor goes on waiting: its turn comes when nothing of this is left.
+        self.told = reason
+        self.enter(State.FAILED, reason)
+        for waiters in (self.when_up, self.when_down):
+            waiters.fail(UnitFailed(f"{self.name}: {reason}"))
 
     def succeed(self) -> None:
         """Put the successor in the place of the unit, if there is one."""
@@ -283,6 +301,14 @@ def judge(machine: Inputs, core: Core, failure: Failure, up_for: float | None) -
     core.record(loss, None)
     if isinstance(loss, UnitStuck):
         machine._remain(failure)
+        return
+    if core.final:
+        core.log.info(
+            "{unit} was lost while all stop: {reason}",
+            unit=core.name,
+            reason=describe(loss),
+        )
+        machine._cease()
         return
     verdict = core.history.judge(core.clock.seconds(), loss, up_for)
     if isinstance(verdict, Retry):

@@ -37,6 +37,9 @@ from sockhost.status import Goal, State, UnitStatus
 
 __all__ = ["Keeper"]
 
+_LASTING = (State.UP, State.DONE, State.FAILED, State.QUARANTINED)
+"""States that a unit with the goal C{up} may stay in."""
+
 
 class Keeper:
     """
@@ -158,7 +161,7 @@ class Keeper:
             when the keeper gives up or what is left cannot be ended, and with
             L{GoalChanged} on L{stop}.  Cancelling only detaches the caller.
         """
-        return self._ask(self._core.when_up, self._machine.start)
+        return self._ask(self._core.when_up, lambda: self._begin(self._machine.start))
 
     def stop(self, asked_by: str | None = None) -> Deferred[None]:
         """
@@ -180,7 +183,8 @@ class Keeper:
         Fires and fails like L{start}, for the unit that runs I{after} this.
         """
         return self._ask(
-            self._core.when_up, lambda: self._asked(asked_by, self._restart)
+            self._core.when_up,
+            lambda: self._begin(lambda: self._asked(asked_by, self._restart)),
         )
 
     def hold(self, reason: str) -> None:
@@ -191,9 +195,8 @@ class Keeper:
 
         @param reason: what is waited for.
         """
-        if self.state is State.DOWN:
-            self._core.goal = Goal.UP
-            self._core.enter(State.DOWN, reason)
+        self._core.hold_reason = reason
+        self._post(self._hold)
 
     def park(self, reason: str) -> None:
         """
@@ -212,6 +215,17 @@ class Keeper:
         still counts.  A unit that is not to be up, or not down, is left as it is.
         """
         self._post(self._resume)
+
+    def conclude(self, asked_by: str | None = None) -> None:
+        """
+        Start nothing any more, whatever happens, as everything is about to
+        stop.  A unit that is up goes on until L{stop}, and is down when it is
+        lost before; one that is not up yet, or not again, is stopped.  Who
+        wants it up from now on fails with L{GoalChanged}.
+
+        @param asked_by: who wants it, for the record of the exit.
+        """
+        self._post(lambda: self._conclude(asked_by))
 
     def quarantine(self, reason: str) -> None:
         """
@@ -303,7 +317,7 @@ class Keeper:
             self.take_policy(policy)
             if self.goal is Goal.UP and self.state is not State.DOWN:
                 self._core.when_up.add(waiting)
-                self._asked(asked_by, self._machine.restart)
+                self._begin(lambda: self._asked(asked_by, self._machine.restart))
                 return
             self._machine.renew()
             if not waiting.called:
@@ -341,6 +355,22 @@ class Keeper:
         if self.state is not State.STOPPING or self.goal is Goal.UP:
             self._core.asked_by = asked_by
         action()
+
+    def _begin(self, action: Callable[[], None]) -> None:
+        if self._core.final:
+            text = f"{self.name} is not started any more: all are to stop"
+            self._core.when_up.fail(GoalChanged(text))
+        else:
+            action()
+
+    def _conclude(self, asked_by: str | None) -> None:
+        self._core.final = True
+        if self.goal is Goal.UP and self.state not in _LASTING:
+            self._asked(asked_by, self._machine.stop)
+
+    def _hold(self) -> None:
+        if self.state is State.DOWN and not self._core.final:
+            self._machine.hold()
 
     def _restart(self) -> None:
         if self.state is State.QUARANTINED and self._core.successor is None:

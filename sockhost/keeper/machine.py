@@ -208,6 +208,13 @@ def stop_waiting(machine: Inputs, core: Core, wait: Wait) -> None:
     core.when_down.fire()
 
 
+@down.upon(Inputs.hold).loop()
+def hold(machine: Inputs, core: Core) -> None:
+    """It is wanted, and started when what it waits for is there."""
+    core.want(Goal.UP)
+    core.enter(State.DOWN, core.hold_reason)
+
+
 @backoff.upon(Inputs.park).to(down)
 def park(machine: Inputs, core: Core, wait: Wait) -> None:
     """The goal stays as it is, and so do those who wait for it."""
@@ -310,6 +317,14 @@ def finish(machine: Inputs, core: Core, attempt: Attempt) -> None:
     core.when_up.fire()
 
 
+@up.upon(Inputs._cease).to(down)
+def cease(machine: Inputs, core: Core, attempt: Attempt) -> None:
+    """Its turn to stop would have come anyway."""
+    core.want(Goal.DOWN)
+    core.enter(State.DOWN)
+    core.when_down.fire()
+
+
 @stopping.upon(Inputs._stopped).to(down)
 def be_down(machine: Inputs, core: Core) -> None:
     """Nothing of it is left."""
@@ -324,15 +339,7 @@ restarting.upon(Inputs._stopped).to(starting).returns(None)
 def _leave(core: Core, failure: Failure) -> None:
     core.log.failure("{unit} could not be stopped", failure, unit=core.name)
     why = failure.getErrorMessage() or type(failure.value).__name__
-    _stick(core, f"could not be stopped: {why}")
-
-
-def _stick(core: Core, reason: str) -> None:
-    # A successor goes on waiting: its turn comes when nothing of this is left.
-    core.told = reason
-    core.enter(State.FAILED, reason)
-    core.when_up.fail(UnitFailed(f"{core.name}: {reason}"))
-    core.when_down.fail(UnitFailed(f"{core.name}: {reason}"))
+    core.leave(f"could not be stopped: {why}")
 
 
 @stopping.upon(Inputs._remain).to(stuck)
@@ -358,7 +365,7 @@ def leave_after_loss(
     """It does not run, but something of it is left."""
     reason = failure.getErrorMessage()
     core.log.error("{unit}: {reason}", unit=core.name, reason=reason)
-    _stick(core, reason)
+    core.leave(reason)
 
 
 # -- configuration -------------------------------------------------------------

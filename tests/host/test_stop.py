@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from twisted.internet.defer import Deferred
 
+from sockhost.config import RestartPolicy
 from sockhost.host.exit import ExitStatus
 from tests.host.test_case import DONE, LOST, HostCase
 from tests.host.test_fakes import unit_config
@@ -45,6 +46,28 @@ class StopTests(HostCase):
         self.stopped("a")
         self.assertNotIn("ready", self.journal)
         self.assertNotIn("start b", self.journal)
+        self.assert_ended(ExitStatus.CLEAN)
+
+    def test_while_one_is_started_again(self) -> None:
+        """A unit that was lost is not started again while others still stop, so
+        that nothing listens when all were told to listen no more."""
+        policy = RestartPolicy(backoff=0.5, jitter=0.0)
+        self.run_host(
+            unit_config("a", usable=True, policy=policy),
+            unit_config("b", after=("a",)),
+            unit_config("c", usable=True, policy=policy),
+        )
+        self.ready("a", "b", "c")
+        for name in ("a", "c"):
+            self.unit(name).lose(LOST)
+            self.turn()
+        self.unit("a").fail(LOST)
+        self.signal("SIGTERM")
+        starts = [line for line in self.journal if line.startswith("start ")]
+        self.assertEqual(self.unit("c").calls[-2:], ["stop", "unlisten"])
+        self.reactor.advance(10)
+        self.stopped("b", "c")
+        self.assertEqual([j for j in self.journal if j.startswith("start ")], starts)
         self.assert_ended(ExitStatus.CLEAN)
 
     def test_twice(self) -> None:

@@ -5,8 +5,15 @@ Tests for L{sockhost.host.units}: the end of all units.
 
 from __future__ import annotations
 
-from sockhost.interfaces import GoalChanged, IListeningUnit, SockhostError, UnitFailed
-from sockhost.status import State
+from sockhost.config import RestartPolicy
+from sockhost.interfaces import (
+    GoalChanged,
+    IListeningUnit,
+    SockhostError,
+    UnitFailed,
+    UnitLost,
+)
+from sockhost.status import Goal, State
 from tests.host.test_fakes import unit_config
 from tests.host.test_units import BAD, UnitsCase
 
@@ -73,20 +80,39 @@ class StopAllTests(UnitsCase):
         self.units.add(unit_config("slow", "a"))
         self.bring_up("slow")
         self.units.add(unit_config("late", "a"))
-        self.units.keepers["a"].restart("ann")
+        restarting = self.units.keepers["a"].restart("ann")
         self.unit("a").stopped()
         starting = self.run_it("start", "late")
         self.kind.journal.clear()
         stopping = self.units.stop_all("SIGTERM")
-        self.unit("b").stopped()
-        self.unit("c").stopped()
-        # What "late" waits for is still there, for the sake of "slow".
-        self.unit("a").ready()
-        self.assertNotIn("start late", self.kind.journal)
-        self.unit("slow").stopped()
-        self.unit("a").stopped()
-        self.successResultOf(stopping)
+        # What is not up yet is stopped at once, and nobody waits for it.
         self.failureResultOf(starting, GoalChanged, UnitFailed, SockhostError)
+        self.assertEqual(self.kind.journal[0], "stop a")
+        for name in ("a", "b", "c", "slow"):
+            self.unit(name).stopped()
+        self.successResultOf(stopping)
+        self.assertNotIn("start late", self.kind.journal)
+        self.failureResultOf(restarting, GoalChanged)
+
+    def test_lost_meanwhile(self) -> None:
+        """What is lost before its turn is not started again, and neither is what
+        had to wait for it."""
+        for name in ("slow", "top"):
+            self.units.add(unit_config(name, "a", policy=RestartPolicy()))
+        self.units.add(unit_config("last", "top"))
+        self.bring_up("slow", "top", "last")
+        stopping = self.units.stop_all("SIGTERM")
+        self.unit("a").lose(UnitLost("killed"))
+        self.unit("top").lose(UnitLost("killed"))
+        self.clock.advance(100)
+        for name in ("a", "top"):
+            keeper = self.units.keepers[name]
+            self.assertEqual((keeper.goal, keeper.state), (Goal.DOWN, State.DOWN))
+        for name in ("b", "c", "slow", "last"):
+            self.unit(name).stopped()
+        self.successResultOf(stopping)
+        self.assertEqual([j for j in self.kind.journal if j.startswith("start")], [])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_unlisten(self) -> None:
         """All who listen stop doing so, even if one of them cannot."""
