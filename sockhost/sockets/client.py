@@ -179,7 +179,9 @@ class FrameClient(Protocol):
         )
         unanswered, self._unanswered = self._unanswered, {}
         for answer in unanswered.values():
-            answer.errback(lost)
+            # One of them may have cancelled another.
+            if not answer.called:
+                answer.errback(lost)
         watching, self._watching = self._watching, []
         for watcher in watching:
             watcher.callback(lost)

@@ -8,6 +8,7 @@ unit of C{kind = "socket-client"} that handlers use.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Literal
 
 from attrs import define, evolve, field, frozen
@@ -43,6 +44,9 @@ from sockhost.sockets.wire import HEADER_SIZE, MAX_FRAME
 
 POLICY = RestartPolicy(backoff_max=2.0, healthy_after=1.0, budget=0, start_timeout=0.0)
 """A connection costs little: it is tried often, and for ever."""
+
+LINGER = 1.0
+"""Seconds that the server gets to take what was sent before the connection ends."""
 
 _MATCHERS = {"order": InOrder, "number": ByNumber}
 
@@ -85,6 +89,7 @@ class LastingClient:
         self._clock = clock
         self._client: FrameClient | None = None
         self._waiting: list[Deferred[None]] = []
+        self._dismissed = False
 
     @property
     def connected(self) -> bool:
@@ -99,9 +104,11 @@ class LastingClient:
             L{Disconnected} if the client is stopped.  Cancelling ends the
             waiting.
         """
-        waiting: Deferred[None] = Deferred(lambda _: self._waiting.remove(waiting))
+        waiting: Deferred[None] = Deferred(self._forget)
         if self._client is not None:
             waiting.callback(None)
+        elif self._dismissed:
+            waiting.errback(_stopped())
         else:
             self._waiting.append(waiting)
         return waiting
@@ -134,6 +141,10 @@ class LastingClient:
             raise Disconnected("there is no connection to the server")
         self._client.send(payload)
 
+    def expect(self) -> None:
+        """A connection is about to be made.  The unit calls this."""
+        self._dismissed = False
+
     def take(self, client: FrameClient | None) -> None:
         """Use a connection from now on, or none.  The unit calls this."""
         self._client = client
@@ -142,14 +153,23 @@ class LastingClient:
         client.on_frame = self._heard
         waiting, self._waiting = self._waiting, []
         for each in waiting:
-            each.callback(None)
+            # One of them may have cancelled another.
+            if not each.called:
+                each.callback(None)
 
     def dismiss(self) -> None:
         """There will be no connection soon.  The unit calls this."""
         self._client = None
+        self._dismissed = True
         waiting, self._waiting = self._waiting, []
         for each in waiting:
-            each.errback(Disconnected("the client was stopped"))
+            if not each.called:
+                each.errback(_stopped())
+
+    def _forget(self, waiting: Deferred[None]) -> None:
+        # It is in the list no more while those who were in it are told.
+        with suppress(ValueError):
+            self._waiting.remove(waiting)
 
     def _heard(self, frame: bytes) -> None:
         if self.on_frame is not None:
@@ -173,6 +193,7 @@ class SocketClientUnit:
         self._lasting = LastingClient(reactor)
         self._lasting.timeout = config.timeout or None
         self._client: FrameClient | None = None
+        self._closing: set[FrameClient] = set()
         self._attempt: Deferred[FrameClient] | None = None
         self._lost: Callable[[Failure], None] | None = None
         self._connects = 0
@@ -186,22 +207,29 @@ class SocketClientUnit:
         return Deferred.fromCoroutine(self._start(lost))
 
     def stop(self) -> Deferred[UnitLost | None]:
-        """Close the connection; what is unanswered fails."""
+        """
+        Close the connection; what is unanswered fails.  The server gets
+        L{LINGER} seconds to take what was sent to it.
+        """
         return Deferred.fromCoroutine(self._stop())
 
     def abort(self) -> None:
-        """There is no grace that could be cut short."""
+        """Close the connection now, whatever the server has not taken."""
+        for client in list(self._closing):
+            client.abort()
 
     def reload(self, config: SocketClientConfig) -> Deferred[bool]:
         """
         Take any new configuration in place, so that handlers keep their
-        client.  If more has changed than times, the connection is closed, and
-        the unit thus lost: the keeper makes the new one.
+        client.  If more has changed than times, requests wait for a new
+        connection.  The old one is closed, and the unit thus lost: the keeper
+        makes the new one.
         """
         old, self._config = self._config, config
         self._lasting.timeout = config.timeout or None
         if _server(old) != _server(config) and self._client is not None:
-            self._client.close()
+            self._lasting.take(None)
+            self._close(self._client)
         return succeed(True)
 
     def status(self) -> Mapping[str, object]:
@@ -214,6 +242,7 @@ class SocketClientUnit:
 
     async def _start(self, lost: Callable[[Failure], None]) -> None:
         config = self._config
+        self._lasting.expect()
         codec = find_codec(config.framing)
         assert codec is not None, "it was there when this was validated"
         self._attempt = connect(
@@ -244,8 +273,20 @@ class SocketClientUnit:
         client, self._client = self._client, None
         self._lasting.dismiss()
         if client is not None:
-            await client.close()
+            await self._close(client)
         return None
+
+    def _close(self, client: FrameClient) -> Deferred[None]:
+        # A server that hangs takes nothing, and is not to hold us up.
+        hurry = self._reactor.callLater(LINGER, client.abort)
+        self._closing.add(client)
+
+        def closed(_: None) -> None:
+            self._closing.discard(client)
+            if hurry.active():
+                hurry.cancel()
+
+        return client.close().addCallback(closed)
 
     def _gone(self, reason: Disconnected, client: FrameClient) -> None:
         if self._client is not client:
@@ -326,6 +367,10 @@ class SocketClientKind:
 
 def _server(config: SocketClientConfig) -> SocketClientConfig:
     return evolve(config, timeout=0, connect_timeout=1)
+
+
+def _stopped() -> Disconnected:
+    return Disconnected("the client was stopped")
 
 
 def _too_late(result: Any, timeout: float) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 
 from twisted.internet import error
+from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IProtocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock, StringTransport
@@ -147,6 +148,15 @@ class FrameClientTests(SynchronousTestCase):
         self.assertTrue(failure.value.clean)
         self.failureResultOf(self.client.request(b"b"), Disconnected)
         self.assertRaises(Disconnected, self.client.send, b"c")
+
+    def test_cancelled_by_another(self) -> None:
+        """A request may be cancelled because another has failed."""
+        first, second = self.client.request(b"a"), self.client.request(b"b")
+        first.addErrback(lambda _: second.cancel())
+        closed = self.client.close()
+        self.lose()
+        self.failureResultOf(second, CancelledError)
+        self.successResultOf(closed)
 
     def test_lost_within_frame(self) -> None:
         """A connection that ends within a frame did not end cleanly."""

@@ -4,6 +4,7 @@ Tests for L{sockhost.sockets.reconnecting}.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -24,6 +25,7 @@ from sockhost.interfaces import (
     UnitLost,
 )
 from sockhost.sockets.reconnecting import (
+    LINGER,
     POLICY,
     LastingClient,
     ReconnectingClient,
@@ -38,14 +40,15 @@ class Line(StringTransport):
     """A transport whose protocol hears of the end when the test says so."""
 
     closing = False
+    aborted = False
 
     def loseConnection(self) -> None:
         """Note that it is to end."""
         self.closing = True
 
     def abortConnection(self) -> None:
-        """Note that it is to end."""
-        self.closing = True
+        """Note that it is to end at once."""
+        self.closing = self.aborted = True
 
 
 class Case(SynchronousTestCase):
@@ -157,6 +160,44 @@ class UnitTests(Case):
         self.failureResultOf(waits, Disconnected)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
+    def test_server_that_hangs(self) -> None:
+        """A server that takes nothing more does not hold up a stop for long."""
+        protocol, line = self.up()
+        stopped = self.unit.stop()
+        self.reactor.advance(LINGER / 2)
+        self.assertFalse(line.aborted)
+        self.reactor.advance(LINGER / 2)
+        self.assertTrue(line.aborted)
+        self.lose(protocol)
+        self.assertIsNone(self.successResultOf(stopped))
+
+    def test_abort(self) -> None:
+        """The time that such a server gets can be cut short."""
+        protocol, line = self.up()
+        self.unit.abort()
+        stopped = self.unit.stop()
+        self.assertFalse(line.aborted)
+        self.unit.abort()
+        self.assertTrue(line.aborted)
+        self.lose(protocol)
+        self.assertIsNone(self.successResultOf(stopped))
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_after_stop(self) -> None:
+        """Requests to a client that is stopped fail at once, until it is started."""
+        protocol, _ = self.up()
+        self.unit.stop()
+        self.lose(protocol)
+        client = self.unit.client()
+        self.failureResultOf(client.request(b"a"), Disconnected)
+        self.failureResultOf(client.when_connected(), Disconnected)
+        started = self.unit.start(self.lost.append)
+        asked = client.request(b"b")
+        _, line = self.connect()
+        self.successResultOf(started)
+        self.assertEqual(line.value(), pack(b"b"))
+        self.assertNoResult(asked)
+
     def test_stop_during_start(self) -> None:
         """Stopping gives up an attempt."""
         started = self.unit.start(self.lost.append)
@@ -179,9 +220,14 @@ class UnitTests(Case):
         new = SocketClientConfig(path="other.sock", timeout=0)
         self.assertIs(self.successResultOf(self.unit.reload(new)), True)
         self.assertTrue(line.closing)
+        self.assertFalse(client.connected)
+        asked = client.request(b"a")
+        self.assertEqual(line.value(), b"")
         self.lose(protocol)
         self.assertEqual(len(self.lost), 1)
-        self.up()
+        _, line = self.up()
+        self.assertEqual(line.value(), pack(b"a"))
+        self.assertNoResult(asked)
         self.assertEqual(self.reactor.unixClients[-1][0], "other.sock")
         self.assertIs(self.unit.client(), client)
         self.assertIsNone(client.timeout)
@@ -225,6 +271,20 @@ class LastingClientTests(Case):
         self.client.take(connection)
         self.successResultOf(waiting)
         self.successResultOf(self.client.when_connected())
+
+    def test_cancelled_by_another(self) -> None:
+        """Whoever waits may be cancelled by another who did."""
+        self.check_cancelled(lambda: self.client.take(cast(Any, Deferred())))
+        self.client.take(None)
+        self.check_cancelled(self.client.dismiss)
+
+    def check_cancelled(self, tell: Callable[[], None]) -> None:
+        """Have one who is told cancel another, who is to be told, too."""
+        first, second = (self.client.when_connected() for _ in range(2))
+        first.addBoth(lambda _: second.cancel())
+        tell()
+        self.successResultOf(first)
+        self.failureResultOf(second, CancelledError)
 
 
 class ReconnectingClientTests(Case):
