@@ -64,7 +64,7 @@ class FrameClient(Protocol):
         self._closed: list[Deferred[None]] = []
         self._watching: list[Deferred[Disconnected]] = []
         self._lost: Disconnected | None = None
-        self._error: FrameError | None = None
+        self._error: FrameError | NoAnswer | None = None
         self._descriptors: list[int] = []
 
     @property
@@ -80,7 +80,9 @@ class FrameClient(Protocol):
         @return: fires with the answer.  Fails with L{Disconnected} if the
             connection is lost before, with L{NoAnswer} if it does not come in
             time, and with L{FrameError} if the payload is too large.
-            Cancelling discards the answer when it comes.
+            Cancelling discards the answer when it comes.  If one does not come
+            in time and answers are told apart by their order, the connection
+            is closed, as all later ones might be somebody else's.
         """
         if self._lost is not None:
             return fail(self._lost)
@@ -156,7 +158,7 @@ class FrameClient(Protocol):
         try:
             for frame in self._codec.feed(data):
                 self._take(frame)
-            self._error = self._codec.error
+            self._error = self._error or self._codec.error
         except FrameError as error:
             self._error = error
         if self._error is not None:
@@ -197,7 +199,16 @@ class FrameClient(Protocol):
 
     def _in_time(self, answer: Deferred[bytes], timeout: float) -> Deferred[bytes]:
         assert self._clock is not None, "a client with deadlines needs a clock"
-        return answer.addTimeout(timeout, self._clock, _too_late)
+        return answer.addTimeout(timeout, self._clock, self._too_late)
+
+    def _too_late(self, result: Any, timeout: float) -> Any:
+        if isinstance(result, Failure):
+            result.trap(CancelledError)
+        why = f"no answer within {timeout:g} s"
+        if not self._matcher.tells_apart and self._lost is None:
+            self._error = NoAnswer(f"{why}, and so no later one can be told apart")
+            self._transport.abortConnection()
+        raise NoAnswer(why)
 
     def _forget(self, key: int) -> None:
         self._unanswered.pop(key, None)
@@ -236,7 +247,8 @@ def connect(
     @param timeout: seconds that this may take.
     @param codec: makes the codec, given C{max_frame}.
     @param matcher: makes what tells which answer is whose; L{ByNumber
-        <sockhost.sockets.matching.ByNumber>} where they may overtake.
+        <sockhost.sockets.matching.ByNumber>} where they may overtake, or where
+        some requests get none.
     @return: fires with a client; fails with
         L{ConnectError<twisted.internet.error.ConnectError>}.  Cancelling gives
         up the attempt.
@@ -245,9 +257,3 @@ def connect(
     made = FrameClient(max_frame, codec, matcher, reactor)
     client: Deferred[FrameClient] = connectProtocol(endpoint, made)
     return client
-
-
-def _too_late(result: Any, timeout: float) -> Any:
-    if isinstance(result, Failure):
-        result.trap(CancelledError)
-    raise NoAnswer(f"no answer within {timeout:g} s")

@@ -24,7 +24,12 @@ class Matcher(Protocol):
     """
     Knows the requests of one connection that are not answered.  Each has a key
     that no other one of them has.
+
+    @ivar tells_apart: whether answers can still be told apart after one has not
+        come in time.  If not, the connection is of no use then.
     """
+
+    tells_apart: bool
 
     def outgoing(self, payload: bytes) -> tuple[int, bytes]:
         """
@@ -57,9 +62,11 @@ class InOrder:
     """
     Answers come in the order of the requests, one for each.  This is so with
     every handler that answers at once; one that answers later may let answers
-    overtake.
+    overtake.  A request that never gets an answer would leave that of the next
+    to it, so once one has not come in time, no later one is trusted.
     """
 
+    tells_apart = False
     _keys: count[int] = field(factory=count, init=False)
     _unanswered: deque[int] = field(factory=deque, init=False)
 
@@ -108,6 +115,7 @@ class ByNumber:
     @ivar pull: finds the number of an answer, and the answer without it.
     """
 
+    tells_apart = True
     push: Callable[[bytes, int], bytes] = push_number
     pull: Callable[[bytes], tuple[int, bytes]] = pull_number
     _last: int = field(default=0, init=False)

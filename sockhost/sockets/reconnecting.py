@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 from attrs import define, evolve, field, frozen
 from twisted.internet.defer import CancelledError, Deferred, succeed
-from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.error import ConnectError, ConnectingCancelledError
 from twisted.plugin import IPlugin
 from twisted.python.failure import Failure
@@ -61,7 +60,8 @@ class SocketClientConfig:
     @ivar max_frame: the greatest length of a frame in bytes.
     @ivar match: which answer belongs to which request: C{order} if they come
         in the order of the requests, C{number} if each begins with four bytes
-        that the server sends back.
+        that the server sends back.  In C{order}, the connection is made again
+        when an answer has not come in time: no later one could be told apart.
     @ivar timeout: seconds that an answer may take, with the waiting for a
         connection; 0 for no limit.
     @ivar connect_timeout: seconds that an attempt to connect may take.
@@ -124,11 +124,8 @@ class LastingClient:
             sent: whether it was done is not known then.  Fails with
             L{FrameError} if the payload is too large.
         """
-        asked = Deferred.fromCoroutine(self._request(payload))
         limit = self.timeout if timeout is None else timeout
-        if limit is None:
-            return asked
-        return asked.addTimeout(limit, self._clock, _too_late)
+        return Deferred.fromCoroutine(self._request(payload, limit))
 
     def send(self, payload: bytes) -> None:
         """
@@ -175,10 +172,16 @@ class LastingClient:
         if self.on_frame is not None:
             self.on_frame(frame)
 
-    async def _request(self, payload: bytes) -> bytes:
+    async def _request(self, payload: bytes, limit: float | None) -> bytes:
+        begun, left = self._clock.seconds(), limit
         while self._client is None:
-            await self.when_connected()
-        return await self._client.request(payload)
+            waiting = self.when_connected()
+            if limit is not None and left is not None:
+                waiting.addTimeout(left, self._clock, _out_of_time(limit))
+            await waiting
+            if limit is not None:
+                left = max(0.0, limit - (self._clock.seconds() - begun))
+        return await self._client.request(payload, left)
 
 
 @implementer(IUsableUnit)
@@ -373,7 +376,10 @@ def _stopped() -> Disconnected:
     return Disconnected("the client was stopped")
 
 
-def _too_late(result: Any, timeout: float) -> Any:
-    if isinstance(result, Failure):
-        result.trap(CancelledError, DeferredTimeout)
-    raise NoAnswer(f"no answer within {timeout:g} s")
+def _out_of_time(limit: float) -> Callable[[Any, float], Any]:
+    def too_late(result: Any, _: float) -> Any:
+        if isinstance(result, Failure):
+            result.trap(CancelledError)
+        raise NoAnswer(f"no answer within {limit:g} s")
+
+    return too_late

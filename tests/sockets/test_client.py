@@ -70,6 +70,32 @@ class FrameClientTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(second), b"B")
         self.assertEqual(clock.getDelayedCalls(), [])
 
+    def test_late_by_order(self) -> None:
+        """In their order no answers can be told apart after one that is late."""
+        clock = Clock()
+        client = FrameClient(clock=clock)
+        client.makeConnection(self.transport)
+        first, second = client.request(b"a", timeout=2), client.request(b"b")
+        clock.advance(2)
+        self.failureResultOf(first, NoAnswer)
+        self.assertTrue(self.transport.disconnected)
+        client.connectionLost(Failure(error.ConnectionAborted()))
+        failure = self.failureResultOf(second, Disconnected)
+        self.assertIn("no answer within 2 s", str(failure.value))
+        self.assertFalse(failure.value.clean)
+
+    def test_late_by_number(self) -> None:
+        """By their numbers they can."""
+        clock = Clock()
+        client = FrameClient(matcher=ByNumber, clock=clock)
+        client.makeConnection(self.transport)
+        first, second = client.request(b"a", timeout=2), client.request(b"b")
+        clock.advance(2)
+        self.failureResultOf(first, NoAnswer)
+        self.assertFalse(self.transport.disconnected)
+        client.dataReceived(self.transport.value())
+        self.assertEqual(self.successResultOf(second), b"b")
+
     def test_by_number(self) -> None:
         """Answers may overtake where requests have numbers."""
         client = FrameClient(matcher=ByNumber)
@@ -124,6 +150,16 @@ class FrameClientTests(SynchronousTestCase):
         self.lose()
         for descriptor in held:
             self.assertRaises(OSError, os.fstat, descriptor)
+
+    def test_first_reason(self) -> None:
+        """What comes after the reason for the end does not hide it."""
+        for _ in range(MAX_FDS + 1):
+            self.client.fileDescriptorReceived(os.open("/dev/null", os.O_RDONLY))
+        self.client.dataReceived(pack(b"x"))
+        self.lose()
+        why = self.successResultOf(self.client.when_lost())
+        self.assertIn("too many descriptors", str(why))
+        self.assertFalse(why.clean)
 
     def test_on_frame(self) -> None:
         """Frames that nobody asked for go to C{on_frame}, if there is one."""

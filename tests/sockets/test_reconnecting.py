@@ -144,6 +144,26 @@ class UnitTests(Case):
         self.assertEqual(self.successResultOf(asked), b"A")
         self.assertEqual(self.unit.status()["reconnects"], 1)
 
+    def test_late(self) -> None:
+        """Answers that come in order are not trusted after one that is late."""
+        protocol, line = self.up()
+        asked = self.unit.client().request(b"a")
+        self.reactor.advance(3)
+        self.failureResultOf(asked, NoAnswer)
+        self.assertTrue(line.aborted)
+        self.lose(protocol)
+        self.assertEqual(len(self.lost), 1)
+
+    def test_late_connection(self) -> None:
+        """The answer may take what the connection has left of the time."""
+        asked = self.unit.client().request(b"a")
+        self.reactor.advance(2)
+        self.up()
+        self.reactor.advance(0.9)
+        self.assertNoResult(asked)
+        self.reactor.advance(0.1)
+        self.failureResultOf(asked, NoAnswer)
+
     def test_stop(self) -> None:
         """Stopping closes the connection, and fails all that waits."""
         protocol, line = self.up()
