@@ -20,6 +20,7 @@ from sockhost.control.client import (
     HostNotRunning,
     HostSilent,
 )
+from sockhost.control.place import find_control
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -50,7 +51,7 @@ def control_path(own: str | None) -> str:
     @param own: the C{--run-dir} behind the command's name.
     """
     run_dir = run_dir_given(own) or os.environ.get(VARIABLE) or DEFAULT
-    return os.path.join(run_dir, "control.sock")
+    return find_control(run_dir)
 
 
 def connect(run_dir: str | None, timeout: float | None = 60.0) -> ControlClient:

@@ -118,7 +118,8 @@ class HostSettings:
     @ivar name: what this host is called in its status and in logs.
     @ivar run_dir: where the pid file, the control socket and the logs are;
         relative to the directory that the host is started in.
-    @ivar control: path of the control socket.
+    @ivar control: path of the control socket.  Where it is not the usual one, a
+        link in the run directory leads C{sockhost} to it.
     @ivar log_dir: where the output of units goes.
     @ivar log_level: the least level that is logged, in C{host.jsonl}, by
         workers, and on the terminal under C{sockhost run}.

@@ -8,6 +8,7 @@ The control API: HTTP and JSON on a Unix socket of the run directory.
     - L{sockhost.control.answers}: JSON out, parameters in, errors as answers
     - L{sockhost.control.streams}: server-sent events to readers of any speed
     - L{sockhost.control.logs}: the lines of a unit's log, as they come
+    - L{sockhost.control.place}: how a run directory leads to the socket
     - L{sockhost.control.client}: the blocking client of the command line; it
       imports the standard library only
 

@@ -21,6 +21,7 @@ from twisted.web.server import Request, Site
 from sockhost.control.access import Access, allowed_users
 from sockhost.control.answers import BadRequest, write_error
 from sockhost.control.api import ControlAPI
+from sockhost.control.place import forget_control, tell_control
 from sockhost.interfaces import IHost
 from sockhost.sockets.listener import IListenerReactor, UnixListener, bind_unix
 
@@ -134,6 +135,8 @@ class ControlServer:
     The control API of one host on one Unix socket.
 
     @ivar path: of the socket; its mode is C{0600}.
+    @ivar run_dir: the run directory, which leads clients to the socket; C{None}
+        if they know where it is.
     @ivar users: user ids that may use it besides root and the host's own.
         They need more than the mode gives them to get so far.
     """
@@ -143,6 +146,7 @@ class ControlServer:
     _host: IHost
     _reactor: IListenerReactor
     path: str
+    run_dir: str | None = None
     users: Iterable[int] = ()
     _running: tuple[UnixListener, ControlAPI, Connections] | None = field(
         init=False, default=None
@@ -154,6 +158,7 @@ class ControlServer:
 
         @raise PathInUse: somebody listens there, or it is not a socket.
         @raise SockhostError: the socket cannot be made.
+        @raise OSError: the run directory cannot lead to it.
         """
         access = Access(allowed_users(self.users))
         api = ControlAPI(self._host, self._reactor, access)
@@ -162,6 +167,8 @@ class ControlServer:
         listener = UnixListener(self._reactor, bound, connections, self._lost)
         listener.start()
         self._running = listener, api, connections
+        if self.run_dir is not None:
+            tell_control(self.run_dir, self.path)
 
     def stop(self) -> Deferred[None]:
         """
@@ -176,6 +183,8 @@ class ControlServer:
         if self._running is None:
             return
         (listener, api, connections), self._running = self._running, None
+        if self.run_dir is not None:
+            forget_control(self.run_dir)
         listener.bound.unlink()
         listener.stop()
         api.end_streams()

@@ -91,7 +91,7 @@ class Host:
         self._startup_over: Deferred[None] = Deferred()
         self._end = End()
         self._hooks = HostHooks(config.host.lifecycle, self.config_dir)
-        self._control = ControlServer(self, reactor, config.host.control)
+        self._control = ControlServer(self, reactor, config.host.control, self.run_dir)
         self._process = HostProcess(reactor, self.log_dir, signals, self.log_level)
         self._reconfiguring = Coalesced(self._reconfigure)
 

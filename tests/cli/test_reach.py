@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from sockhost.control.place import tell_control
 from tests.cli.memory import CommandTestCase, invoke
 
 
@@ -30,6 +31,13 @@ class RunDirTests(CommandTestCase):
         self.found_at("/a/control.sock", "--run-dir", "/a", "status")
         self.found_at("/a/control.sock", "status", "--run-dir", "/a")
         self.found_at("/b/control.sock", "--run-dir", "/a", "status", "--run-dir", "/b")
+
+    def test_elsewhere(self) -> None:
+        """Its run directory leads to a control socket that is elsewhere."""
+        run_dir = self.mktemp()
+        os.mkdir(run_dir)
+        tell_control(run_dir, "/else/x.sock")
+        self.found_at("/else/x.sock", "--run-dir", run_dir, "status")
 
     def test_not_running(self) -> None:
         """A host that is not there is named by its socket, with status 69."""
