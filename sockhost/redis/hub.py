@@ -22,7 +22,6 @@ listened to in the end.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from weakref import WeakSet
@@ -38,7 +37,7 @@ from sockhost.interfaces import (
     RedisError,
     RedisReplyError,
 )
-from sockhost.redis.acks import send_names, send_separable
+from sockhost.redis.acks import Leaving, send_names, send_separable
 from sockhost.redis.connection import RedisConnection
 from sockhost.redis.push import PushRouter
 from sockhost.redis.resp import Push
@@ -85,9 +84,9 @@ class SubscriptionHub:
     _wished: dict[Mode, dict[bytes, dict[Subscription, None]]] = field(
         factory=lambda: {mode: {} for mode in Mode}
     )
-    # What the server was asked for on this connection, and is yet to take away.
+    # What the server was asked for on this connection.
     _asked: set[tuple[Mode, bytes]] = field(factory=set)
-    _leaving: Counter[tuple[Mode, bytes]] = field(factory=Counter)
+    _leaving: Leaving = field(factory=Leaving)
     _calls: dict[_Call, None] = field(factory=dict)
     _behind: dict[Subscription, None] = field(factory=dict)
     _subscriptions: WeakSet[Subscription] = field(factory=WeakSet)
@@ -166,7 +165,7 @@ class SubscriptionHub:
     def end(self, reason: BaseException) -> None:
         """
         End all subscriptions: nothing is wished any more, and nothing can be
-        before the next connection.
+        before L{reopen} or the next connection.
         """
         self._ended = reason
         subscriptions = list(self._subscriptions)
@@ -274,23 +273,16 @@ class SubscriptionHub:
         self._asked.difference_update(asked)
         if connection is None or not connection.open or not asked:
             return succeed(None)
-        self._leaving.update(asked)
-        sent = send_names(
-            connection,
-            mode.value.unsubscribe,
-            [name for _, name in asked],
-            lambda name: self._left(mode, name),
-        )
+        word, names = mode.value.unsubscribe, [name for _, name in asked]
+        if mode is Mode.SHARD:
+            sent = self._leaving.send(connection, word, names)
+        else:
+            sent = send_names(connection, word, names, _nothing)
         done: Deferred[None] = Deferred()
         sent.addCallbacks(
             lambda _: done.callback(None), self._not_left, (), {}, (done, connection)
         )
         return done
-
-    def _left(self, mode: Mode, name: bytes) -> None:
-        self._leaving[mode, name] -= 1
-        if self._leaving[mode, name] <= 0:
-            del self._leaving[mode, name]
 
     def _not_left(
         self, failure: Failure, done: Deferred[None], connection: RedisConnection
@@ -363,15 +355,16 @@ class SubscriptionHub:
         behind, self._behind = self._behind, {}
         for subscription in behind:
             mine = {name for mode in Mode for name in self.names(subscription, mode)}
-            refusals = tuple(name for name in refused if name in mine)
-            tell(self._log, subscription.resumed, refusals)
+            if mine:
+                refusals = tuple(name for name in refused if name in mine)
+                tell(self._log, subscription.resumed, refusals)
 
     # -- what the server takes away -----------------------------------------
 
     def _taken_away(self, push: Push) -> None:
         name = push[1] if len(push) == 3 else None
         mode = Mode.SHARD
-        if type(name) is not bytes or self._leaving[mode, name] > 0:
+        if type(name) is not bytes or name in self._leaving:
             return
         self._asked.discard((mode, name))
         if name in self._wished[mode] and not self.on_moved(name):
@@ -392,6 +385,10 @@ class SubscriptionHub:
         self._paused = True
         if self._connection is not None:
             self._connection.pause_reading()
+
+    def reopen(self) -> None:
+        """Have wishes again, after L{end}, for the connection that is to come."""
+        self._ended = None
 
     def resume(self) -> None:
         """Read again."""

@@ -19,7 +19,7 @@ from sockhost.redis.hub import SubscriptionHub
 from sockhost.redis.push import PushRouter
 from sockhost.redis.subscription import Gap, Subscription
 from tests.redis.fakes import Wire
-from tests.redis.test_hub import push
+from tests.redis.test_hub import FENCE, FENCED, push
 
 NAME = b"s"
 A, B = ("a", 1), ("b", 2)
@@ -142,9 +142,9 @@ class ShardTests(SynchronousTestCase):
         self.shard.enter(other)
         self.successResultOf(self.shard.leave(self.one))
         leaving = self.shard.leave(other)
-        self.assertEqual(self.a.sent(), [[b"sunsubscribe", NAME]])
+        self.assertEqual(self.a.sent(), [[b"sunsubscribe", NAME], FENCE])
         self.assertNoResult(leaving)
-        self.a.wire.send(b"-MOVED 1 b:2\r\n")
+        self.a.wire.send(b"-MOVED 1 b:2\r\n" + FENCED)
         self.successResultOf(leaving)
 
     def test_not_left(self) -> None:
@@ -152,7 +152,7 @@ class ShardTests(SynchronousTestCase):
         self.placed()
         leaving = self.shard.leave(self.one)
         self.a.sent()
-        self.a.wire.send(b"-ERR no\r\n")
+        self.a.wire.send(b"-ERR no\r\n" + FENCED)
         self.failureResultOf(leaving, RedisReplyError)
 
     def test_moved(self) -> None:
@@ -189,7 +189,7 @@ class ShardTests(SynchronousTestCase):
         self.clock.advance(0.5)
         self.b.grant()
         self.successResultOf(entering)
-        self.assertEqual(self.a.sent()[-1], [b"sunsubscribe", NAME])
+        self.assertEqual(self.a.sent()[-2:], [[b"sunsubscribe", NAME], FENCE])
 
     def test_nowhere(self) -> None:
         """Where no node has it, it is sought again, ever more slowly."""
@@ -245,7 +245,7 @@ class ShardTests(SynchronousTestCase):
         self.a.sent()
         self.shard.leave(self.one)
         self.successResultOf(entering)
-        self.assertEqual(self.a.sent(), [[b"sunsubscribe", NAME]])
+        self.assertEqual(self.a.sent(), [[b"sunsubscribe", NAME], FENCE])
 
     def test_ended(self) -> None:
         """At the end whoever waits is told so."""
@@ -258,7 +258,7 @@ class ShardTests(SynchronousTestCase):
         self.placed()
         self.shard.lose("stopped")
         self.shard.rest()
-        self.a.wire.send(push(b"sunsubscribe", NAME, 0))
+        self.a.wire.send(push(b"sunsubscribe", NAME, 0) + FENCED)
         self.clock.advance(10)
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.shard.seek()

@@ -23,6 +23,10 @@ from sockhost.redis.push import PushRouter
 from sockhost.redis.subscription import Gap, Message, Subscription
 from tests.redis.fakes import Wire
 
+# What is sent behind SUNSUBSCRIBE, and what it is answered with.
+FENCE = [b"HELLO"]
+FENCED = b"%0\r\n"
+
 
 def push(*items: bytes | int | None) -> bytes:
     """Write a push."""

@@ -5,9 +5,11 @@ what the server takes away.
 
 from __future__ import annotations
 
-from sockhost.interfaces import RedisConnectionError
+from typing import Any
+
+from sockhost.interfaces import CommandTimeout, RedisConnectionError, RedisReplyError
 from sockhost.redis.subscription import Subscription
-from tests.redis.test_hub import HubCase
+from tests.redis.test_hub import FENCE, FENCED, HubCase, push
 
 
 class LossTests(HubCase):
@@ -144,6 +146,15 @@ class LossTests(HubCase):
         self.assertEqual(self.sent(), [])
         self.subscribed("a")
 
+    def test_gap_of_closed(self) -> None:
+        """Who has ceased to listen before the next connection misses nothing."""
+        for leave in (Subscription.close, Subscription.unsubscribe):
+            one = self.subscribed("a")
+            self.wire.lose()
+            self.successResultOf(leave(one))
+            self.connect()
+            self.assertEqual(self.gaps, [])
+
 
 class ShardTests(HubCase):
     """What the server takes away by itself."""
@@ -180,8 +191,70 @@ class ShardTests(HubCase):
         """What was given up by itself has not moved."""
         one = self.subscribe()
         call = one.sunsubscribe()
+        self.assertEqual(self.sent(), [[b"sunsubscribe", b"a"], FENCE])
         self.ack(b"sunsubscribe", b"a")
+        self.wire.send(FENCED)
         self.successResultOf(call)
-        self.assertEqual(self.sent(), [[b"sunsubscribe", b"a"]])
         self.ack(b"sunsubscribe", b"a")
         self.assertEqual((self.sent(), self.gaps), ([], []))
+
+    def test_left_meanwhile(self) -> None:
+        """
+        What is taken away while it is being given up is acknowledged by that,
+        and the command has an answer of its own: the commands behind it keep
+        theirs.
+        """
+        for answer in (b"-MOVED 1 b:2\r\n", push(b"sunsubscribe", b"a", 0)):
+            one = self.subscribe()
+            call = one.sunsubscribe()
+            behind = self.connection.execute("GET", "k")
+            self.clock.advance(0)
+            self.wire.send(push(b"sunsubscribe", b"a", 0) + answer)
+            self.assertNoResult(call)
+            self.wire.send(FENCED + b"$1\r\nv\r\n")
+            self.assertEqual(self.successResultOf(behind), b"v")
+            if answer.startswith(b"-"):
+                self.failureResultOf(call, RedisReplyError)
+            else:
+                self.successResultOf(call)
+
+    def test_fence_refused(self) -> None:
+        """A server that does not take the end for a command has ended it too."""
+        for error in (b"Can't execute 'hello': only", b"unknown command 'HELLO'"):
+            call = self.subscribe().sunsubscribe()
+            self.clock.advance(0)
+            self.wire.send(push(b"sunsubscribe", b"a", 0) + b"-ERR %s\r\n" % error)
+            self.successResultOf(call)
+
+    def test_moved_after_refusal(self) -> None:
+        """A refusal to give it up is no reason not to see it taken away later."""
+        one = self.subscribe()
+        call = one.sunsubscribe()
+        self.clock.advance(0)
+        self.wire.send(b"-MOVED 1 b:2\r\n" + FENCED)
+        self.failureResultOf(call, RedisReplyError)
+        one.ssubscribe("a")
+        self.ack(b"ssubscribe", b"a")
+        self.sent()
+        self.ack(b"sunsubscribe", b"a")
+        self.assertEqual(self.sent(), [[b"ssubscribe", b"a"]])
+
+    def test_not_sent(self) -> None:
+        """A command that could not be sent in time is not waited for either."""
+        self.connect(timeout=1.0)
+        one = self.subscribe()
+        before = self.connection.execute("GET", "k")
+        self.clock.advance(0)
+        outlet: Any = self.wire.producer
+        outlet.pauseProducing()
+        call = one.sunsubscribe()
+        self.clock.pump([0.5] * 4)
+        self.failureResultOf(before, CommandTimeout)
+        self.failureResultOf(call, RedisConnectionError)
+        one.ssubscribe("a")
+        outlet.resumeProducing()
+        self.wire.send(b"_\r\n")
+        self.ack(b"ssubscribe", b"a")
+        self.sent()
+        self.ack(b"sunsubscribe", b"a")
+        self.assertEqual(self.sent(), [[b"ssubscribe", b"a"]])
