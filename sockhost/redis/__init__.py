@@ -31,6 +31,7 @@ The modules, each using only those above it::
     sentinel    which server is the primary, and when another one becomes it
     dedicated   connections beside the one that all share
     alone       commands that block
+    lifetime    what waits, and ends with the client
     retrying    commands that may be executed twice
     supply      the connection there is, or what is C{waiting} for it
     push        who is told of what no command has asked for (C{telling}: how)

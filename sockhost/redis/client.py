@@ -231,6 +231,7 @@ class RedisClient(ListeningClient, WorkingClient):
         says, and the client with it.
         """
         self._supply.close()
+        self.lifetime.end()
         self._end_listening(self._supply.closed_error())
         if self.on_close is not None:
             return self.on_close(timeout)
@@ -269,6 +270,7 @@ class RedisClient(ListeningClient, WorkingClient):
         """Take commands, to wait for a connection that is being made."""
         self._supply.reopen()
         self._dedicated.open()
+        self.lifetime.begin()
 
     def configure(
         self,
@@ -292,6 +294,7 @@ class RedisClient(ListeningClient, WorkingClient):
         Use a connection, which is open and has been prepared, until it ends.
         """
         self._dedicated.open()
+        self.lifetime.begin()
         self._supply.attach(connection)
 
     def refused(self, reason: str) -> None:
@@ -320,7 +323,7 @@ class RedisClient(ListeningClient, WorkingClient):
                 return execute_alone(self, data, timeout)
             return self.submit(Slot(self._withdraw), data, timeout)
 
-        sent = send_again(send, retry, self._clock) if retry else send()
+        sent = send_again(send, retry, self.lifetime) if retry else send()
         encoding = self._decode if decode is None else decode
         return sent.addCallback(decode_reply, encoding) if encoding else sent
 

@@ -215,6 +215,7 @@ class ClusterClient(ClusterListening, WorkingClient):
         """See L{IRedis.close<sockhost.interfaces.IRedis.close>}."""
         closed = RedisConnectionError("the client is closed")
         self.tell_ready(closed)
+        self.lifetime.end()
         self._end_listening(closed)
         if self.on_close is not None:
             return self.on_close(timeout)

@@ -128,6 +128,7 @@ class ClusterUnit:
         finally:
             self._attempt = None
         self.last_error = None
+        self._client.lifetime.begin()
         self._client.go_on()
         self._client.tell_ready(None)
 

@@ -25,9 +25,8 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from attrs import define, field
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -37,6 +36,7 @@ from sockhost.interfaces import (
     RedisConnectionError,
     RedisError,
 )
+from sockhost.redis.lifetime import Lifetime
 from sockhost.redis.resp import Argument
 from sockhost.redis.scripts import Script
 
@@ -94,12 +94,14 @@ class Lease:
     _redis: _Executes = field(repr=False)
     _clock: IReactorTime = field(repr=False)
     _ttl: float = field(repr=False)
+    _client: Lifetime = field(repr=False)
     held: bool = True
     _lost: list[Deferred[None]] = field(factory=list, repr=False)
     _reason: LockLost | None = field(default=None, repr=False)
     _renewing: IDelayedCall | None = field(default=None, repr=False)
     _ending: IDelayedCall | None = field(default=None, repr=False)
     _sent: Deferred[Any] | None = field(default=None, repr=False)
+    _closed: Deferred[None] | None = field(default=None, repr=False)
 
     _log = Logger()
 
@@ -108,7 +110,8 @@ class Lease:
         Wait for the loss of the lock.  Cancelling detaches the caller.
 
         @return: fails with L{LockLost} when the lock is not certain to be held
-            any more; fires with C{None} when it is released.
+            any more, also because the client is closed; fires with C{None} when
+            it is released.
         """
         if self._reason is not None:
             return Deferred.fromCoroutine(self._fail(self._reason))
@@ -148,6 +151,8 @@ class Lease:
             return
         if self._ending is None:
             self._ending = self._clock.callLater(left, self._late)
+            self._closed = self._client.hold(Deferred())
+            self._closed.addErrback(self._client_closed)
         else:
             self._ending.reset(left)
         wait = self._ttl / RENEWALS
@@ -184,6 +189,11 @@ class Lease:
         self._log.failure("the lock {name} cannot be renewed", failure, name=self.name)
         self._end(LockLost(f"{self.name}: {failure.getErrorMessage()}"))
 
+    def _client_closed(self, failure: Failure) -> None:
+        # Cancelled, if this has ended before it.
+        failure.trap(RedisConnectionError, CancelledError)
+        self._end(LockLost(f"{self.name}: {failure.getErrorMessage()}"))
+
     def _late(self) -> None:
         self._ending = None
         self._end(LockLost(f"{self.name}: it could not be renewed in time"))
@@ -197,8 +207,9 @@ class Lease:
         for call in calls:
             if call is not None and call.active():
                 call.cancel()
-        if self._sent is not None:
-            self._sent.cancel()
+        for waiting in (self._sent, self._closed):
+            if waiting is not None:
+                waiting.cancel()
         lost, self._lost = self._lost, []
         for each in lost:
             if reason is None:
@@ -229,7 +240,12 @@ class Lock:
     ttl: float = 10.0
     wait: float | None = None
     _jitter: Callable[[], float] = field(default=random.random, repr=False)
+    _lifetime: Lifetime = field(repr=False)
     _leases: list[Lease] = field(factory=list, repr=False)
+
+    @_lifetime.default
+    def _ends_never(self) -> Lifetime:
+        return Lifetime(self._clock)
 
     def acquire(self) -> Deferred[Lease]:
         """
@@ -237,8 +253,9 @@ class Lock:
 
         @return: fires with the lease.  Fails with L{LockTaken} if somebody else
             has it for all the time that it may be waited for, and with a
-            L{RedisError} if the server refuses it or cannot be reached then.
-            Cancelling gives up, and lets the lock go if it was being taken.
+            L{RedisError} if the server refuses it or cannot be reached then,
+            or if the client is closed.  Cancelling gives up, and lets the lock
+            go if it was being taken.
         """
         return Deferred.fromCoroutine(self._acquire())
 
@@ -276,7 +293,7 @@ class Lock:
             waited = self._clock.seconds() - began
             if self.wait is not None and waited >= self.wait:
                 raise error or LockTaken(f"{self.name}: somebody else has the lock")
-            await deferLater(self._clock, self._pause(delay, waited))
+            await self._lifetime.pause(self._pause(delay, waited))
             delay = min(delay * 2, LATEST)
 
     def _pause(self, delay: float, waited: float) -> float:
@@ -293,7 +310,8 @@ class Lock:
             return error, None
         if fence is None:
             return None, None
-        lease = Lease(self.name, int(fence), token, self._redis, self._clock, self.ttl)
+        redis, clock, lifetime = self._redis, self._clock, self._lifetime
+        lease = Lease(self.name, int(fence), token, redis, clock, self.ttl, lifetime)
         lease._hold(began)
         return None, lease if lease.held else None
 

@@ -23,15 +23,16 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import deferLater
 
 from sockhost.interfaces import RedisConnectionError, RedisReplyError
 from sockhost.redis.commands import TypedRedis
 from sockhost.redis.commands.base import Key
 from sockhost.redis.commands.shapes import Claimed, StreamEntry
+from sockhost.redis.decoding import decode_reply
+from sockhost.redis.lifetime import Lifetime
 
 # Seconds before it is tried again to read after a loss, at first and at most.
 SOONEST = 0.05
@@ -57,6 +58,8 @@ class Delivery:
     items: tuple[tuple[bytes, bytes], ...]
     claimed: bool
     _reader: GroupReader = field(repr=False)
+    # The key and the id as the server has them.
+    _place: tuple[bytes, bytes] = field(repr=False)
 
     @property
     def fields(self) -> dict[bytes, bytes]:
@@ -93,8 +96,8 @@ class GroupReader:
             await delivery.ack()
 
     Losses of the connection, and of the group, are survived.  The iteration
-    ends when the reader is closed, and fails when the server refuses something
-    for good.  Only one may go through it at a time.
+    ends when the reader is closed, and fails when the client is, or when the
+    server refuses something for good.  Only one may go through it at a time.
 
     @ivar count: how many entries are read at once, at most.
     @ivar block: seconds that the server waits for entries, at most, before it
@@ -106,6 +109,8 @@ class GroupReader:
         before no more are read; C{None} for any number.
     @ivar start: where a group begins that does not exist yet: C{"0"} for the
         first entry that there is, C{"$"} for the next.
+    @ivar decode: the encoding of what is handed out, or C{None} for bytes.  An
+        entry that is no text in it fails the iteration, which may go on.
     """
 
     _redis: Any
@@ -119,6 +124,8 @@ class GroupReader:
     claim_interval: float = 15.0
     max_unacked: int | None = None
     start: Key = "0"
+    decode: str | None = None
+    _lifetime: Lifetime = field()
     _typed: TypedRedis = field(init=False)
     _patient: TypedRedis = field(init=False)
     _streams: list[_Stream] = field(init=False)
@@ -132,9 +139,16 @@ class GroupReader:
     _room: Deferred[None] | None = None
 
     def __attrs_post_init__(self) -> None:
-        self._typed = TypedRedis(self._redis)
-        self._patient = TypedRedis(self._redis, timeout=self.block + PATIENCE)
+        # Keys and ids are looked up by what the server has, whatever the client
+        # makes of its replies.
+        self._typed = TypedRedis(self._redis, decode="")
+        patience = self.block + PATIENCE
+        self._patient = TypedRedis(self._redis, timeout=patience, decode="")
         self._streams = [_Stream(_as_bytes(key)) for key in self._keys]
+
+    @_lifetime.default
+    def _ends_never(self) -> Lifetime:
+        return Lifetime(self._clock)
 
     def __aiter__(self) -> GroupReader:
         return self
@@ -175,7 +189,8 @@ class GroupReader:
     async def _ack(self, deliveries: Iterable[Delivery]) -> int:
         by_stream: dict[bytes, list[bytes]] = {}
         for each in deliveries:
-            by_stream.setdefault(each.stream, []).append(each.id)
+            stream, id_ = each._place
+            by_stream.setdefault(stream, []).append(id_)
         done = 0
         for stream, ids in by_stream.items():
             done += await self._typed.xack(stream, self._group, *ids)
@@ -187,7 +202,9 @@ class GroupReader:
 
     def _hand_out(self) -> Delivery:
         delivery = self._ready.popleft()
-        self._unacked.add((delivery.stream, delivery.id))
+        if self.decode:
+            delivery = _decoded(delivery, self.decode)
+        self._unacked.add(delivery._place)
         return delivery
 
     # -- reading ------------------------------------------------------------
@@ -196,7 +213,7 @@ class GroupReader:
         try:
             if self._full():
                 self._room = Deferred()
-                await self._room
+                await self._lifetime.hold(self._room)
             else:
                 await self._read_some()
                 self._delay = SOONEST
@@ -240,7 +257,7 @@ class GroupReader:
             stream.own = b"0"
 
     async def _pause(self) -> None:
-        pausing: Deferred[None] = deferLater(self._clock, self._delay)
+        pausing = self._lifetime.pause(self._delay)
         self._delay = min(self._delay * 2, LATEST)
         try:
             await self._wait(pausing)
@@ -336,14 +353,20 @@ class GroupReader:
             if (stream.key, entry.id) in self._unacked:
                 continue
             if entry.items:
-                self._ready.append(
-                    Delivery(stream.key, entry.id, entry.items, claimed, self)
-                )
+                place = (stream.key, entry.id)
+                self._ready.append(Delivery(*place, entry.items, claimed, self, place))
             else:
                 gone.append(entry.id)
         if gone:
             # Deleted before anybody dealt with them.
             await self._wait(self._typed.xack(stream.key, self._group, *gone))
+
+
+def _decoded(delivery: Delivery, encoding: str) -> Delivery:
+    stream, id_, items = decode_reply(
+        [delivery.stream, delivery.id, delivery.items], encoding
+    )
+    return evolve(delivery, stream=stream, id=id_, items=items)
 
 
 def _as_bytes(key: Key) -> bytes:

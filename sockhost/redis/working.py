@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from sockhost.redis.commands import Commands, TypedRedis
 from sockhost.redis.commands.base import Key
+from sockhost.redis.lifetime import Lifetime
 from sockhost.redis.lock import Lock
 from sockhost.redis.pipeline import Pipeline
 from sockhost.redis.resp import Argument
@@ -31,6 +32,7 @@ class WorkingClient(Commands):
 
     _clock: IReactorTime
     _decode: str | None = None
+    _lifetime: Lifetime | None = None
 
     if TYPE_CHECKING:
 
@@ -49,6 +51,13 @@ class WorkingClient(Commands):
 
         def release(self, connection: Any) -> None:
             """Give it back."""
+
+    @property
+    def lifetime(self) -> Lifetime:
+        """What ends with this client; whoever extends it says when."""
+        if self._lifetime is None:
+            self._lifetime = Lifetime(self._clock)
+        return self._lifetime
 
     def having(self, **options: Any) -> TypedRedis:
         """
@@ -131,7 +140,7 @@ class WorkingClient(Commands):
         @param wait: seconds that it is waited for; C{None} for ever.
         @return: for C{async with}, or L{Lock.acquire}.
         """
-        return Lock(self, self._clock, name, ttl, wait)
+        return Lock(self, self._clock, name, ttl, wait, lifetime=self.lifetime)
 
     def group_reader(
         self,
@@ -149,6 +158,7 @@ class WorkingClient(Commands):
         @return: for C{async for}.
         """
         keys = [streams] if isinstance(streams, str | bytes) else list(streams)
+        options = {"decode": self._decode, "lifetime": self.lifetime, **options}
         return GroupReader(self, self._clock, keys, group, consumer, **options)
 
     # -- all of many --------------------------------------------------------

@@ -18,6 +18,7 @@ from sockhost.interfaces import (
     LockLost,
     LockTaken,
     MaybeExecuted,
+    RedisConnectionError,
     RedisReplyError,
     TransactionConflict,
 )
@@ -279,6 +280,40 @@ class ScanTests(_ServerCase):
         self.assertEqual(len(set(await self.client.scan_set("s").all())), 1000)
         scores = dict(await self.client.scan_sorted_set("z").all())
         self.assertEqual(sum(scores.values()), 499_500)
+
+
+class GroupTests(_ServerCase):
+    """Readers of a client that has text instead of bytes."""
+
+    async def test_decoded(self) -> None:
+        """Entries are handed out as text: new ones, those of others, its own."""
+        client = await self.connect(decode="utf-8")
+        for consumer in ("first", "second"):
+            await client.xadd("s", [("n", consumer)])
+            reader = client.group_reader("s", "g", consumer, claim_idle=0.001)
+            found: list[Any] = []
+            async for each in reader:
+                found.append((each.stream, *dict[Any, Any](each.fields).items()))
+                if found[-1][-1] == ("n", consumer):
+                    break
+            reader.close()
+            # What the first one had is taken over before what is new is read.
+            wished = ["first", "second"][: 1 + (consumer == "second")]
+            self.assertEqual(found, [("s", ("n", each)) for each in wished])
+            await deferLater(CLOCK, 0.01)
+        own = client.group_reader("s", "g", "second", claim_idle=None)
+        delivery = await own.__anext__()
+        self.assertTrue(delivery.claimed)
+        self.assertEqual(await delivery.ack(), 1)
+
+    async def test_closed(self) -> None:
+        """A reader that waits ends with the client."""
+        client = await self.connect()
+        waiting = spawned(client.group_reader("s", "g", "me").__anext__())
+        while await self.connections() < 3:
+            await deferLater(CLOCK, 0.01)
+        await client.close(0.1)
+        await self.assertFailure(waiting, RedisConnectionError)
 
 
 class LockTests(_ServerCase):

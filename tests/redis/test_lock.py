@@ -10,7 +10,12 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from sockhost.interfaces import LockLost, LockTaken, RedisReplyError
+from sockhost.interfaces import (
+    LockLost,
+    LockTaken,
+    RedisConnectionError,
+    RedisReplyError,
+)
 from sockhost.redis import RedisClient, connect
 from sockhost.redis.lock import Lease, Lock, fence_key
 from sockhost.testing.redis import MemoryRedis
@@ -185,6 +190,33 @@ class LockTests(SynchronousTestCase):
         self.failureResultOf(waiting, CancelledError)
         self.server.pump()
         self.release(lease)
+
+    def test_client_closed(self) -> None:
+        """Who waits for ever does so no longer than the client is open."""
+        lease = self.take(self.lock())
+        waiting = self.lock().acquire()
+        self.clock.pump([0.1] * 3)
+        lost = lease.when_lost()
+        closing = self.client.close()
+        self.server.pump()
+        self.successResultOf(closing)
+        failure = self.failureResultOf(waiting, RedisConnectionError)
+        self.assertEqual(str(failure.value), "the client is closed")
+        # A lock that cannot be renewed any more is not certain to be held.
+        self.failureResultOf(lost, LockLost)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.failureResultOf(self.lock().acquire(), RedisConnectionError)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_client_aborted(self) -> None:
+        """The same where it was just being taken."""
+        self.take_once()
+        self.server.suspend()
+        taking = self.lock().acquire()
+        self.server.pump()
+        self.client.abort()
+        self.server.pump()
+        self.failureResultOf(taking, RedisConnectionError)
 
     def test_refused(self) -> None:
         """What the server refuses is not tried again."""

@@ -19,6 +19,7 @@ from sockhost.interfaces import (
 from sockhost.redis.client import RedisClient
 from sockhost.redis.connection import RedisConnection
 from sockhost.redis.decoding import decode_reply
+from sockhost.redis.lifetime import Lifetime
 from sockhost.redis.resp import Push
 from sockhost.redis.retrying import FIRST, MOST, send_again
 from tests.redis.fakes import Wire
@@ -29,6 +30,7 @@ class RetryingTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
+        self.lifetime = Lifetime(self.clock)
         self.sent: list[Deferred[Any]] = []
 
     def send(self) -> Deferred[Any]:
@@ -38,14 +40,14 @@ class RetryingTests(SynchronousTestCase):
 
     def test_first(self) -> None:
         """What succeeds is sent once."""
-        outcome = send_again(self.send, 3, self.clock)
+        outcome = send_again(self.send, 3, self.lifetime)
         self.sent[0].callback(1)
         self.assertEqual(self.successResultOf(outcome), 1)
         self.assertEqual(len(self.sent), 1)
 
     def test_again(self) -> None:
         """What is lost is sent again, later each time, and then is lost."""
-        outcome = send_again(self.send, 2, self.clock)
+        outcome = send_again(self.send, 2, self.lifetime)
         self.sent[0].errback(MaybeExecuted("lost"))
         self.assertEqual(len(self.sent), 1)
         self.clock.advance(FIRST)
@@ -59,7 +61,7 @@ class RetryingTests(SynchronousTestCase):
 
     def test_most(self) -> None:
         """The time between two attempts does not grow for ever."""
-        send_again(self.send, 20, self.clock).addErrback(lambda _: None)
+        send_again(self.send, 20, self.lifetime).addErrback(lambda _: None)
         for _ in range(20):
             self.sent[-1].errback(MaybeExecuted("lost"))
             self.clock.advance(MOST)
@@ -67,7 +69,7 @@ class RetryingTests(SynchronousTestCase):
 
     def test_transient(self) -> None:
         """A server that is not ready yet is asked again; other errors are final."""
-        outcome = send_again(self.send, 3, self.clock)
+        outcome = send_again(self.send, 3, self.lifetime)
         self.sent[0].errback(RedisLoading("LOADING wait"))
         self.clock.advance(FIRST)
         self.sent[1].errback(RedisReplyError("WRONGTYPE no"))
@@ -76,11 +78,11 @@ class RetryingTests(SynchronousTestCase):
 
     def test_cancel(self) -> None:
         """Cancelling cancels what is under way, or the pause."""
-        outcome = send_again(self.send, 3, self.clock)
+        outcome = send_again(self.send, 3, self.lifetime)
         outcome.cancel()
         self.failureResultOf(outcome, CancelledError)
         self.assertTrue(self.sent[0].called)
-        outcome = send_again(self.send, 3, self.clock)
+        outcome = send_again(self.send, 3, self.lifetime)
         self.sent[1].errback(MaybeExecuted("lost"))
         outcome.cancel()
         self.failureResultOf(outcome, CancelledError)

@@ -210,6 +210,7 @@ class MemoryClient(WorkingClient):
         Close.  All that can be answered has been, so nothing is waited for.
         """
         self._closed = True
+        self.lifetime.end()
         for connection in [self._connection, *self._lent]:
             connection.abort()
         connected, self._connected = self._connected, []
