@@ -6,9 +6,10 @@ A handler, its server and its listener, in whatever process serves the socket.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
@@ -26,6 +27,9 @@ from sockhost.sockets.roster import describe_all, kick
 from sockhost.sockets.server import FrameServer
 from sockhost.sockets.settings import SocketConfig
 from sockhost.sockets.trace import Trace
+
+HURRIED = 1.0
+"""Seconds that the handler's C{shutdown} gets after an L{SocketServing.abort}."""
 
 OnLost = Callable[[Failure], None]
 
@@ -96,6 +100,8 @@ class SocketServing:
         self._port: IListeningPort | None = None
         self._port_closed: Deferred[Any] | None = None
         self._started = False
+        self._closing = False
+        self._hurried = False
         self._shutdown: Deferred[None] | None = None
         # Who waits for the next call of a hook, and the calls under way.
         self._hook_waiters: dict[str, list[Deferred[None]]] = {}
@@ -145,11 +151,12 @@ class SocketServing:
         that are asked for while one is under way become one, made after it.
 
         @return: fires when a call that was begun after this one was asked for
-            has ended, at once if the handler is not started; fails as the
-            hook fails.
+            has ended, at once if the handler is not started, or is being
+            closed; fails as the hook fails, and as if it had been cancelled if
+            L{close} comes first.
         """
         waiter: Deferred[None] = Deferred()
-        if not self._started:
+        if not self._started or self._closing:
             waiter.callback(None)
             return waiter
         self._hook_waiters.setdefault(name, []).append(waiter)
@@ -161,16 +168,22 @@ class SocketServing:
         """
         Stop listening, let requests be answered, close every connection, and
         call the handler's C{shutdown} if its C{startup} had succeeded and it
-        was not called yet.  A failure of that is logged.
+        was not called yet.  A failure of that is logged.  Other hooks have
+        ended before: what is under way is cancelled.
 
         @param drain: seconds that unanswered requests get.
         @return: fires when nothing is left.  Does not fail.
         """
+        self._closing = True
         self.unlisten()
         return Deferred.fromCoroutine(self._close(drain))
 
     def abort(self) -> None:
-        """Cut short the waiting of a L{close}."""
+        """
+        Cut short the waiting of a L{close}.  A C{shutdown} that is under way is
+        cancelled; one that comes has L{HURRIED} seconds.
+        """
+        self._hurried = True
         self.server.abort()
         if self._shutdown is not None:
             cancel(self._shutdown)
@@ -203,14 +216,27 @@ class SocketServing:
             await self._port_closed
             self._port_closed = None
         await self.server.drain(drain)
-        for hook in list(self._hooks.values()):
-            cancel(hook)
+        await self._end_hooks()
         if self._started:
             self._started = False
             self._shutdown = run_hook(self.handler, "shutdown")
+            if self._hurried:
+                self._shutdown.addTimeout(HURRIED, self._reactor)
             self._shutdown.addErrback(self._hook_failed, "shutdown")
             await self._shutdown
             self._shutdown = None
+
+    async def _end_hooks(self) -> None:
+        waiting, self._hook_waiters = self._hook_waiters, {}
+        for waiter in chain.from_iterable(waiting.values()):
+            waiter.errback(CancelledError())
+        for hook in list(self._hooks.values()):
+            cancel(hook)
+        # One may have to tidy up before it ends.
+        while self._hooks:
+            ended: Deferred[None] = Deferred()
+            next(iter(self._hooks.values())).addBoth(ended.callback)
+            await ended
 
     def _hook_failed(self, failure: Failure, name: str) -> None:
         self._log.failure(

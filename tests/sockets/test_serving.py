@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from sockhost.sockets.bound import BoundSocket
-from sockhost.sockets.serving import SocketServing
+from sockhost.sockets.serving import HURRIED, SocketServing
 from tests.sockets.fakes import Connection, FakeSocket, Hooked, Later, Wire
 
 
@@ -109,6 +109,24 @@ class SocketServingTests(SynchronousTestCase):
         self.successResultOf(closing)
         self.flushLoggedErrors(CancelledError)
 
+    def test_abort_drain(self) -> None:
+        """What cuts short the waiting for answers leaves little for C{shutdown}."""
+        shutdown = Later()
+        self.handler.answer = Later()
+        self.handler.on["shutdown"] = shutdown
+        self.start()
+        connection = self.connect()
+        connection.send(b"x")
+        closing = self.serving.close(1000)
+        self.serving.abort()
+        connection.lose()
+        self.assertNoResult(closing)
+        self.reactor.advance(HURRIED)
+        self.assertEqual(len(shutdown.cancelled), 1)
+        self.successResultOf(closing)
+        self.assertEqual(len(self.flushLoggedErrors()), 1)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
     def test_lost(self) -> None:
         """The end of the listener is told."""
         lost: list[Failure] = []
@@ -147,6 +165,48 @@ class SocketServingTests(SynchronousTestCase):
         later[1].callback(None)
         self.successResultOf(second)
         self.successResultOf(third)
+
+    def test_hook_is_queued(self) -> None:
+        """One that has not begun when the handler ends never does."""
+        later = Later()
+        self.handler.on["reconfigure"] = later
+        self.start()
+        hooked = [self.serving.run_hook("reconfigure") for _ in range(2)]
+        self.successResultOf(self.serving.close())
+        for each in hooked:
+            self.failureResultOf(each, CancelledError)
+        self.assertEqual(self.handler.called, ["startup", "reconfigure", "shutdown"])
+
+    def test_hook_while_closing(self) -> None:
+        """None is begun while the handler ends."""
+        self.start()
+        connection = self.connect()
+        closing = self.serving.close(10)
+        self.successResultOf(self.serving.run_hook("reconfigure"))
+        connection.lose()
+        self.successResultOf(closing)
+        self.assertEqual(self.handler.called, ["startup", "shutdown"])
+
+    def test_hook_tidies_up(self) -> None:
+        """C{shutdown} comes when a hook that is cancelled has ended."""
+        tidy: Deferred[None] = Deferred()
+
+        async def reconfigure() -> None:
+            try:
+                await Deferred()
+            except CancelledError:
+                await tidy
+
+        self.handler.on["reconfigure"] = reconfigure
+        self.start()
+        hooked = self.serving.run_hook("reconfigure")
+        closing = self.serving.close()
+        self.assertEqual(self.handler.called, ["startup", "reconfigure"])
+        self.assertNoResult(closing)
+        tidy.callback(None)
+        self.successResultOf(hooked)
+        self.successResultOf(closing)
+        self.assertEqual(self.handler.called[-1], "shutdown")
 
     def test_hook_is_cancelled(self) -> None:
         """A hook under way is cancelled when the handler ends."""
