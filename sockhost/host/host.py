@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -24,12 +23,13 @@ from sockhost.config import Config
 from sockhost.control.server import ControlServer
 from sockhost.host.around import Surroundings
 from sockhost.host.change import reconfigure
-from sockhost.host.end import End, verdict
+from sockhost.host.end import End
 from sockhost.host.events import HostEvents
 from sockhost.host.exit import ExitStatus
 from sockhost.host.hooks import HostHooks, run_unit_hooks
 from sockhost.host.lock import run_dir_lock
 from sockhost.host.log import announce
+from sockhost.host.lookout import Lookout
 from sockhost.host.once import Coalesced
 from sockhost.host.process import HostProcess
 from sockhost.host.signals import Signals, host_handlers
@@ -46,6 +46,7 @@ from sockhost.interfaces import (
 )
 from sockhost.keeper import Keeper
 from sockhost.status import Event, HostStatus, Phase, UnitStatus
+from sockhost.workers.latch import Latch
 
 __all__ = ["ExitStatus", "Host"]
 
@@ -86,9 +87,10 @@ class Host:
         self._locked = False
         self._notifiers = HostEvents(reactor, config.host.notify)
         self._units = Units(self, kinds, reactor, self._unit_changed)
-        self._undecided: set[str] | None = None
-        self._looking: IDelayedCall | None = None
-        self._startup_over: Deferred[None] = Deferred()
+        self._lookout = Lookout(
+            reactor, config.host, self._units, self._be_ready, self._finish
+        )
+        self._startup_over = Latch()
         self._end = End()
         self._hooks = HostHooks(config.host.lifecycle, self.config_dir)
         self._control = ControlServer(self, reactor, config.host.control, self.run_dir)
@@ -153,7 +155,7 @@ class Host:
                 await self._start()
             except (StartupFailed, CancelledError) as error:
                 self._fail_start(error)
-            self._startup_over.callback(None)
+            self._startup_over.close()
             status = await self._end.when
             await self._stop()
             return status
@@ -192,9 +194,7 @@ class Host:
         await self._hooks.startup()
         if self._end.status is not None:
             return
-        wanted = self._units.start_enabled()
-        self._undecided = set(wanted)
-        self._look()
+        self._lookout.begin(self._units.start_enabled())
 
     def _fail_start(self, error: BaseException) -> None:
         if self._end.come(ExitStatus.STARTUP_FAILED, str(error)):
@@ -203,27 +203,7 @@ class Host:
 
     def _unit_changed(self, keeper: Keeper) -> None:
         self.publish(state_event(keeper))
-        if self._looking is None and self._end.status is None:
-            self._looking = self.reactor.callLater(0, self._look_later)
-
-    def _look_later(self) -> None:
-        self._looking = None
-        self._look()
-
-    def _look(self) -> None:
-        # Before the units are started, nothing is decided.
-        if self._end.status is not None or self._undecided is None:
-            return
-        decided = self._units.order.decided
-        self._undecided = {
-            n for n in self._undecided if n in self._units.keepers and not decided(n)
-        }
-        if self.phase is Phase.STARTING and not self._undecided:
-            self._be_ready()
-        if self.phase is Phase.READY:
-            found = verdict(self._config.host, self._units)
-            if found is not None:
-                self._finish(*found)
+        self._lookout.changed()
 
     def _be_ready(self) -> None:
         self.phase = Phase.READY
@@ -244,13 +224,12 @@ class Host:
     def _finish(self, status: ExitStatus, reason: str) -> None:
         if self._end.come(status, reason):
             self.log.info("shutting down: {reason}", reason=reason)
+            self._lookout.end()
             self._hooks.cancel()
 
     async def _stop(self) -> None:
         self.phase = Phase.STOPPING
-        if self._looking is not None:
-            self._looking.cancel()
-            self._looking = None
+        self._lookout.end()
         self._around.stopping(self._end.reason)
         self.publish(
             Event(at=time.time(), event="stopping", fields={"reason": self._end.reason})
@@ -321,16 +300,16 @@ class Host:
         return os.path.join(self.log_dir, f"{name}.log")
 
     def start(self, name: str, asked_by: str) -> Deferred[None]:
-        return self._if_alive(self._units.start(name))
+        return self._if_alive(self._units.start, name)
 
     def stop(self, name: str, asked_by: str) -> Deferred[None]:
         return Deferred.fromCoroutine(self._units.stop(name, asked_by))
 
     def restart(self, name: str, asked_by: str) -> Deferred[None]:
-        return self._if_alive(self._units.restart(name, asked_by))
+        return self._if_alive(self._units.restart, name, asked_by)
 
     def reload(self, name: str, asked_by: str) -> Deferred[bool]:
-        return self._if_alive(self._units.reload(name, asked_by))
+        return self._if_alive(self._units.reload, name, asked_by)
 
     def clients(self, name: str) -> Deferred[Sequence[Mapping[str, object]]]:
         return Deferred.fromCoroutine(self._units.clients(name))
@@ -362,21 +341,20 @@ class Host:
     def subscribe(self, notifier: INotifier) -> Callable[[], None]:
         return self._notifiers.subscribe(notifier)
 
-    def _if_alive(self, work: Any) -> Deferred[Any]:
-        return Deferred.fromCoroutine(self._while_alive(work))
+    def _if_alive(self, work: Callable[..., Any], *args: str) -> Deferred[Any]:
+        return Deferred.fromCoroutine(self._while_alive(work, *args))
 
-    async def _while_alive(self, work: Any) -> Any:
+    async def _while_alive(self, work: Callable[..., Any], *args: str) -> Any:
+        # No unit is started before the startup hook has ended.
+        await self._startup_over.wait()
         if self._end.status is not None:
-            work.close()
             raise SockhostError("the host is shutting down")
-        return await work
+        return await work(*args)
 
     # -- reconfigure --------------------------------------------------------
 
     async def _reconfigure(self, asked_by: str) -> Mapping[str, Sequence[str]]:
-        # Units of a new configuration are not started before the hook has ended.
-        if not self._startup_over.called:
-            await self._startup_over
+        await self._startup_over.wait()
         if self._end.status is not None:
             raise SockhostError("the host is shutting down")
         self.log.info("{who} has the configuration read again", who=asked_by)

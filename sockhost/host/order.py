@@ -5,7 +5,7 @@ Which unit may start when, and which stops after which.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
@@ -48,14 +48,21 @@ class StartOrder:
         self._waiting.clear()
         self._parked.clear()
 
-    def want(self, names: Iterable[str]) -> None:
-        """Start these, after all that they require, which is wanted with them."""
+    def want(self, names: Iterable[str], but: Container[str] = ()) -> list[str]:
+        """
+        Start units, after all that they require, which is wanted with them.
+
+        @param but: those that are to stay as they are.
+        @return: all that are wanted.
+        """
         if self._over:
-            return
-        for name in self.closure(names):
+            return []
+        wanted = [name for name in self.closure(names) if name not in but]
+        for name in wanted:
             if self.keepers[name].state not in _THERE:
                 self._waiting.add(name)
         self.advance()
+        return wanted
 
     def forget(self, name: str) -> None:
         """Do not start this any more."""

@@ -227,13 +227,13 @@ class Units:
 
     def start_enabled(self) -> list[str]:
         """
-        Start all that the configuration enables, each as soon as it may.
+        Start all that the configuration enables, each as soon as it may, save
+        what was told to stop before.
 
         @return: the names of those that are wanted now.
         """
         enabled = [name for name, config in self.configs.items() if config.enabled]
-        self.order.want(enabled)
-        return self.order.closure(enabled)
+        return self.order.want(enabled, but=self._stops.keys())
 
     async def start(self, name: str) -> None:
         """Start a unit, after what it requires.  Fails as L{Keeper.start} does."""

@@ -16,7 +16,7 @@ from sockhost.config import Problem
 from sockhost.host.exit import ExitStatus
 from sockhost.host.hooks import HostHooks
 from sockhost.host.lock import RunDirLock
-from sockhost.interfaces import HostLocked, IHost, PathInUse
+from sockhost.interfaces import HostLocked, IHost, PathInUse, SockhostError
 from sockhost.status import Phase, State
 from tests.host.test_case import LOST, HostCase
 from tests.host.test_fakes import unit_config
@@ -213,6 +213,42 @@ class ReadyTests(HostCase):
         self.host.start("a", "ann").addErrback(lambda _: None)
         self.turn()
         self.assertNotIn("ready", self.journal)
+
+    def test_asked_for_during_startup(self) -> None:
+        """Whoever wants a unit up waits for C{startup} as well."""
+        Lifecycle.answers["startup"] = starting = Deferred[None]()
+        self.run_host(unit_config("a"), unit_config("b", enabled=False))
+        withdrawn = self.host.restart("b", "ann")
+        asked = self.host.start("b", "ann")
+        withdrawn.cancel()
+        self.failureResultOf(withdrawn, CancelledError)
+        self.assertEqual(self.journal[3:], [])
+        starting.callback(None)
+        self.turn()
+        self.assertEqual(self.journal[3:], ["start a", "start b"])
+        self.ready("a", "b")
+        self.successResultOf(asked)
+
+    def test_stopped_during_startup(self) -> None:
+        """A unit that was told to stop meanwhile stays down, and so does what
+        requires it; the host is ready without them."""
+        Lifecycle.answers["startup"] = starting = Deferred[None]()
+        self.run_host(unit_config("a"), unit_config("b", "a"))
+        self.successResultOf(self.host.stop("a", "ann"))
+        starting.callback(None)
+        self.turn()
+        self.assertEqual(self.journal[3:], ["ready", "wait"])
+        reason = self.host.unit_status("b").reason
+        self.assertEqual(reason, "requires a, which was told to stay down")
+
+    def test_stop_during_startup(self) -> None:
+        """Who waits for C{startup} is told when the host stops instead."""
+        Lifecycle.answers["startup"] = Deferred[None]()
+        self.run_host(unit_config("a"))
+        asked = self.host.start("a", "ann")
+        self.signal("SIGTERM")
+        self.failureResultOf(asked, SockhostError)
+        self.assert_ended(ExitStatus.CLEAN)
 
     def test_reconfigured_while_starting(self) -> None:
         """A new configuration does not make systemd believe that it is ready."""

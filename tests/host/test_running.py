@@ -313,6 +313,7 @@ class ReconfigureTests(RunningCase):
         """A unit that is waited for and was removed does not stop the host."""
         waits = evolve(self.first.host, wait_for=("b", "a"))
         self.host._config = evolve(self.first, host=waits)
+        self.host._lookout._settings = waits
         self.bring(self.config(unit_config("a")))
         self.host.reconfigure("ann")
         self.stopped("b")
