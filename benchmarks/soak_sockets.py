@@ -17,14 +17,15 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from statistics import median, quantiles
 from typing import Any
 
 from attrs import define, field, frozen
 
 from benchmarks import procfs
-from benchmarks.harness import Progress, Result, arguments, machine, table
+from benchmarks.harness import Progress, Result, arguments, report
 from benchmarks.hosts import ROOT, RunningHost, configured
 from benchmarks.soak_clients import Crowd
 
@@ -139,13 +140,11 @@ def soak(plan: Plan) -> Outcome:
 
 async def _soak(plan: Plan, host: RunningHost, path: str, outcome: Outcome) -> None:
     crowd = Crowd(path, plan.clients, plan.seed)
-    bystander = _bystander(path, plan.seconds)
-    watching = asyncio.ensure_future(_watch(plan, host, outcome))
-    await crowd.run(plan.seconds)
-    await watching
-    answer, _ = await asyncio.get_running_loop().run_in_executor(
-        None, bystander.communicate
-    )
+    with _bystander(path, plan.seconds) as bystander:
+        watching = asyncio.ensure_future(_watch(plan, host, outcome))
+        await crowd.run(plan.seconds)
+        await watching
+        answer = await asyncio.to_thread(_end_of, bystander)
     if bystander.returncode:
         outcome.problems.append("the bystander was not served to the end")
     else:
@@ -163,14 +162,24 @@ async def _watch(plan: Plan, host: RunningHost, outcome: Outcome) -> None:
     progress.clear()
 
 
-def _bystander(path: str, seconds: float) -> subprocess.Popen[bytes]:
+@contextmanager
+def _bystander(path: str, seconds: float) -> Iterator[subprocess.Popen[bytes]]:
     # A process of its own: what the clients cost us must not count as waiting.
     argv = [sys.executable, "-c", BYSTANDER, path, str(seconds), str(PERIOD)]
-    return subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE)
+    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _end_of(bystander: subprocess.Popen[bytes]) -> bytes:
+    return bystander.communicate()[0]
 
 
 def _bystand(path: str, seconds: float) -> None:
-    _bystander(path, seconds).communicate()
+    with _bystander(path, seconds) as bystander:
+        _end_of(bystander)
 
 
 def _settled(host: RunningHost, descriptors: int) -> Mapping[str, Any]:
@@ -225,17 +234,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         plan = Plan(seconds=600, clients=1000)
     outcome = soak(plan)
-    measured = results(outcome)
-    print(table(measured))
-    print(
-        "did: " + ", ".join(f"{n} {what}" for what, n in sorted(outcome.done.items()))
-    )
-    for problem in outcome.problems[:20]:
-        print(f"problem: {problem}")
-    print(f"machine: {machine()}")
-    if options.json is not None:
-        text = json.dumps([each.to_json() for each in measured], indent=2)
-        options.json.write_text(text + "\n")
+    did = ", ".join(f"{n} {what}" for what, n in sorted(outcome.done.items()))
+    problems = [f"problem: {problem}" for problem in outcome.problems[:20]]
+    report(results(outcome), [], options.json, [f"did: {did}", *problems])
     return 1 if outcome.problems else 0
 
 

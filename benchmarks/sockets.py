@@ -104,7 +104,7 @@ class Sizes:
     rounds: int
 
 
-FULL = Sizes(milliseconds=1000, idle=10_000, slow=GIB, rounds=7)
+FULL = Sizes(milliseconds=700, idle=10_000, slow=GIB, rounds=7)
 QUICK = Sizes(milliseconds=150, idle=1000, slow=GIB // 16, rounds=1)
 
 

@@ -1,7 +1,7 @@
 """
 The soak of a socket, for a few seconds.  How long a bystander waits says little
 on a machine that does other things too: C{python -m benchmarks.soak_sockets}
-judges that.
+judges that, and here it is only seen that nobody holds it up for long.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ class SoakTests(SynchronousTestCase):
         problems = [each for each in outcome.problems if "p99" not in each]
         self.assertEqual(problems, [])
         self.assertGreater(len(outcome.latencies), 50)
+        self.assertLess(outcome.p99, 1.0)
         self.assertGreater(min(outcome.done[name] for name in NAMES), 5)
 
 
