@@ -42,7 +42,7 @@ backlog = 1024
 """
 
 P99_LIMIT = 0.050
-GROWTH_LIMIT = 16 * 1024 * 1024
+GROWTH_LIMIT = 8 * 1024 * 1024
 """Bytes that memory may vary by; what leaks grows by more in ten minutes."""
 
 PERIOD = 0.01
