@@ -1,5 +1,6 @@
 """
-Codecs and sessions in any bytes.
+Codecs, sessions and hubs in any bytes.  L{tests.functional.test_hub_fuzz} has
+hypothesis think of those for hubs.
 """
 
 from __future__ import annotations
@@ -74,3 +75,7 @@ class AtherisTests(SynchronousTestCase):
     def test_session(self) -> None:
         """It finds nothing that breaks a session."""
         self.run_target("session")
+
+    def test_hub(self) -> None:
+        """It finds nothing that breaks a hub on real sockets."""
+        self.run_target("hub")

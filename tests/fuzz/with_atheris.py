@@ -1,5 +1,5 @@
 """
-Has atheris think of bytes: C{python -m tests.fuzz.with_atheris codec|session
+Has atheris think of bytes: C{python -m tests.fuzz.with_atheris codec|session|hub
 [OPTIONS OF LIBFUZZER]}, such as C{-max_total_time=60}.
 """
 
@@ -14,9 +14,10 @@ from zope.interface import implementer
 
 with atheris.instrument_imports(include=["sockhost.sockets"]):
     from tests.fuzz.codec_target import check_codec
+    from tests.fuzz.hub_target import check_hub
     from tests.fuzz.session_target import check_session
 
-TARGETS = {"codec": check_codec, "session": check_session}
+TARGETS = {"codec": check_codec, "session": check_session, "hub": check_hub}
 
 
 FAILED = ValueError
