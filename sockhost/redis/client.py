@@ -271,6 +271,7 @@ class RedisClient(ListeningClient, WorkingClient):
         self._supply.reopen()
         self._dedicated.open()
         self.lifetime.begin()
+        self._listen_again()
 
     def configure(
         self,

@@ -202,6 +202,7 @@ class ClusterPubSub(PubSub):
 
     def go_on(self) -> None:
         """Listen again to what is wished."""
+        self.reopen()
         for own in [self._own, *self._private.values()]:
             own.want()
         for hub in [self._sharded, *self._pausing]:

@@ -214,6 +214,8 @@ class SubscriptionHub:
                 gone.append(name)
         leaving = self._leave(mode, gone)
         if gone and not self.wishes:
+            # What is still to be read is for nobody, and the answer is behind it.
+            self.resume()
             leaving.addBoth(self._idle)
         return leaving
 
@@ -392,6 +394,6 @@ class SubscriptionHub:
 
     def resume(self) -> None:
         """Read again."""
-        self._paused = False
-        if self._connection is not None:
+        paused, self._paused = self._paused, False
+        if paused and self._connection is not None:
             self._connection.resume_reading()

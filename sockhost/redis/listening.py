@@ -58,6 +58,7 @@ class ListeningClient:
         self.attached.append(self._listen)
 
     def _listen(self, connection: RedisConnection) -> None:
+        self._listen_again()
         self._pushes.attach(connection)
 
     def _decode_as(self, encoding: str | None) -> None:
@@ -65,6 +66,10 @@ class ListeningClient:
             # It keeps replies as they were handed out.
             self._cache.clear()
         self._decode = encoding
+
+    def _listen_again(self) -> None:
+        if self._pubsub is not None:
+            self._pubsub.reopen()
 
     def _end_listening(self, reason: BaseException) -> None:
         if self._pubsub is not None:

@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from sockhost.interfaces import RedisConnectionError, RedisError
+from sockhost.interfaces import RedisConnectionError
 from sockhost.redis.connection import RedisConnection
 from sockhost.redis.hub import SubscriptionHub
 from sockhost.redis.mailbox import Overflow
@@ -119,7 +119,10 @@ class OwnConnection:
             await self._owner.when_connected()
             try:
                 return await self._owner.dedicated()
-            except RedisError as error:
+            except CancelledError:
+                raise
+            except Exception as error:
+                # Whatever it is: nobody else would try again.
                 self._log.warn("no connection to subscribe: {error}", error=error)
                 delay = RETRY
 
@@ -235,6 +238,10 @@ class PubSub:
         for own in [self._own, *self._private.values()]:
             own.stop()
         self._private.clear()
+
+    def reopen(self) -> None:
+        """Let there be subscriptions again, after L{end}."""
+        self._hub.reopen()
 
     def _begin(
         self, new: Subscription, asked: Deferred[None]

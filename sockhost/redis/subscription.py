@@ -202,7 +202,9 @@ class Subscription:
             that it does not listen to are ignored.
         @return: fires when the server has acknowledged it for those that no
             other listener wants; at once if there are none or the server is
-            not connected.  Fails like a command, and is done with all the same.
+            not connected.  While a full buffer keeps the connection from being
+            read and other names are left, it waits for that to be read.  Fails
+            like a command, and is done with all the same.
         """
         return self._unsubscribe(Mode.CHANNEL, channels)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import CancelledError
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -37,6 +38,17 @@ class ClusterListeningTests(SynchronousTestCase):
         self.successResultOf(self.client.close())
         self.failureResultOf(waiting, RedisConnectionError)
         self.failureResultOf(paused, RedisConnectionError)
+
+    def test_closed_and_started(self) -> None:
+        """A client that was closed takes new wishes when its unit is started."""
+        pubsub = self.client.pubsub
+        self.successResultOf(self.client.close())
+        self.failureResultOf(pubsub.subscribe("a"), RedisConnectionError)
+        self.client.go_on()
+        waiting = pubsub.subscribe("a")
+        self.assertNoResult(waiting)
+        waiting.cancel()
+        self.failureResultOf(waiting, CancelledError)
 
     def test_given_up(self) -> None:
         """Cancelling withdraws the wish for a sharded channel."""

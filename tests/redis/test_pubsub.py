@@ -136,6 +136,20 @@ class PauseTests(_ClientCase):
         self.successResultOf(closing)
         self.assertTrue(wire.aborted)
 
+    def test_closed_when_full(self) -> None:
+        """One that is full ends all the same: what nobody wants is read."""
+        one = self.client.pubsub.subscribe("a", max_buffered=1, overflow="pause")
+        [wire] = self.own
+        wire.send(push(b"subscribe", b"a", 1) + push(b"message", b"a", b"x") * 2)
+        self.assertEqual(wire.producerState, "paused")
+        subscription = self.successResultOf(one)
+        closing = subscription.close()
+        self.assertEqual(wire.producerState, "producing")
+        wire.send(push(b"message", b"a", b"x") + push(b"unsubscribe", b"a", 0))
+        self.successResultOf(closing)
+        self.assertTrue(wire.aborted)
+        self.assertEqual(subscription.buffered, 2)
+
     def test_paused_through_loss(self) -> None:
         """One that is full when its connection is lost does not read the next."""
         one = self.client.pubsub.subscribe("a", max_buffered=1, overflow="pause")
@@ -224,6 +238,33 @@ class OwnConnectionTests(_ClientCase):
         self.attach()
         self.clock.advance(RETRY)
         self.assertEqual(self.own[1].sent(), [[b"subscribe", b"a"]])
+
+    def test_closed_and_started(self) -> None:
+        """A client that was closed and is connected again takes new wishes."""
+        self.subscribe("a").addErrback(lambda why: why.trap(RedisConnectionError))
+        self.client.close()
+        for wire in (self.wire, self.own[0]):
+            wire.lose()
+        self.client.reopen()
+        early = self.subscribe("b")
+        self.attach()
+        call = self.subscribe("c")
+        self.clock.advance(RETRY)
+        self.own[1].send(array(b"subscribe", b"b", b"1"))
+        self.own[1].send(array(b"subscribe", b"c", b"1"))
+        self.successResultOf(early)
+        self.successResultOf(call)
+
+    def test_attempt_fails(self) -> None:
+        """Whatever an attempt fails with, there is another."""
+        failures = [fail(OSError("no")), fail(ValueError("no"))]
+        usual = self.connector
+        dedicated = self.client._dedicated
+        dedicated.connector = lambda: failures.pop() if failures else usual()
+        call = self.subscribe("a")
+        self.clock.pump([RETRY] * 2)
+        self.own[0].send(array(b"subscribe", b"a", b"1"))
+        self.successResultOf(call)
 
     def test_newer_server(self) -> None:
         """When the server comes back with RESP3, the connections become one."""
