@@ -198,6 +198,7 @@ class SubscriptionHub:
             for name in call.names
             if name not in kept and not routes.has(name, call.subscription)
         ]
+        call.names.clear()
         return self._release(call.subscription, call.mode, names)
 
     def _release(
@@ -234,7 +235,7 @@ class SubscriptionHub:
             connection,
             mode.value.subscribe,
             call.names,
-            partial(self._acknowledged, call.subscription, mode),
+            partial(self._acknowledged, call),
         )
         sent.addErrback(self._not_asked, fresh)
         sent.addCallbacks(self._granted, self._refused, (call,), {}, (call, connection))
@@ -245,12 +246,13 @@ class SubscriptionHub:
             self._asked -= fresh
         return failure
 
-    def _acknowledged(
-        self, subscription: Subscription, mode: Mode, name: bytes
-    ) -> None:
-        self._asked.add((mode, name))
-        if subscription in self._wished[mode].get(name, {}):
-            self._routes[mode].add(name, subscription)
+    def _acknowledged(self, call: _Call, name: bytes) -> None:
+        self._asked.add((call.mode, name))
+        # What was given up since may be wished anew, by a call that comes later
+        # and may be refused: that is not granted by this one.
+        wished = call.subscription in self._wished[call.mode].get(name, {})
+        if wished and name in call.names:
+            self._routes[call.mode].add(name, call.subscription)
 
     def _granted(self, _: object, call: _Call) -> None:
         if call in self._calls:

@@ -106,6 +106,35 @@ class CallsTests(HubCase):
         self.successResultOf(second)
         self.assertEqual(one.channels, {b"a", b"b", b"c"})
 
+    def test_refused_after_an_earlier_one(self) -> None:
+        """
+        The acknowledgement of a call whose name was given up since grants
+        nothing to a later call, which is refused.
+        """
+        one = self.listen()
+        first, gone = one.subscribe("a"), one.unsubscribe("a")
+        refused = one.subscribe("a", "b")
+        self.clock.advance(0)
+        self.ack(b"subscribe", b"a")
+        self.ack(b"unsubscribe", b"a")
+        self.wire.send(b"-NOPERM no\r\n")
+        for each in (first, gone):
+            self.successResultOf(each)
+        self.failureResultOf(refused, RedisReplyError)
+        self.assertEqual(one.channels, set())
+
+    def test_cancelled_after_an_earlier_one(self) -> None:
+        """Nor to one that is cancelled."""
+        one = self.listen()
+        one.subscribe("a")
+        one.unsubscribe("a")
+        cancelled = one.subscribe("a")
+        self.clock.advance(0)
+        self.ack(b"subscribe", b"a")
+        cancelled.cancel()
+        self.failureResultOf(cancelled, CancelledError)
+        self.assertEqual(one.channels, set())
+
     def test_between_replies(self) -> None:
         """Commands around the calls keep their replies."""
         before = self.connection.execute("ECHO", 1)
