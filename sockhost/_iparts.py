@@ -112,6 +112,7 @@ class IClient(Interface):
         @return: fires when the whole frame was handed to the kernel.  Fails
             with L{Disconnected} if the client goes first, and with
             L{FrameError} if the payload is too large.
+        @raise TypeError: the payload is not C{bytes}.
         """
 
     sender = Attribute(

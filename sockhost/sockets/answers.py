@@ -69,6 +69,17 @@ def cancel(work: Deferred[Any]) -> None:
             work.errback(failure)
 
 
+def check_payload(payload: object) -> None:
+    """
+    Look at what a handler sends by itself.
+
+    @raise TypeError: it is not C{bytes}.  What can change would be changed
+        while it waits to be sent.
+    """
+    if not isinstance(payload, bytes):
+        raise TypeError(f"a handler sends bytes, not {payload!r:.60}")
+
+
 def check_batch(answers: Any, count: int) -> Sequence[object]:
     """
     Look at what a handler has returned for several frames.

@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 
 from sockhost.interfaces import Disconnected, FrameError, IClient
 from sockhost.sockets.answering import OVER, Answering
-from sockhost.sockets.answers import settle
+from sockhost.sockets.answers import check_payload, settle
 from sockhost.sockets.around import Phase
 
 
@@ -90,6 +90,7 @@ class Exchange(Answering):
         """Queue a frame; see L{IClient.send}."""
         if self.phase in OVER:
             return fail(self.gone_reason())
+        check_payload(payload)
         try:
             self._put(payload)
         except FrameError:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import select
 from collections.abc import Callable
+from functools import partial
 from itertools import islice
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
@@ -224,7 +225,7 @@ class Hub:
             try:
                 call()
             except BaseException:
-                self._log.failure("a connection broke")
+                self._broken_later(call)
         if self.unsettled and not self._driven and self._settling is None:
             self._settling = self._reactor.callLater(0, self._settle_later)
 
@@ -285,6 +286,15 @@ class Hub:
         failure = Failure()
         self._log.failure("a connection broke", failure)
         watched.shut(failure)
+
+    def _broken_later(self, call: Any) -> None:
+        # A method of what is watched, if it is not of something that has one.
+        method = call.func if isinstance(call, partial) else call
+        owner: Any = getattr(method, "__self__", None)
+        if hasattr(owner, "shut"):
+            self.broken(owner)
+        else:
+            self._log.failure("a connection broke")
 
     def _open(self) -> select.epoll:
         epoll = self._epoll = select.epoll()

@@ -20,7 +20,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
 from sockhost.interfaces import Disconnected, IClient
-from sockhost.sockets.answers import settle
+from sockhost.sockets.answers import check_payload, settle
 from sockhost.sockets.around import Phase
 from sockhost.sockets.hubclients import Run
 from sockhost.sockets.hubquiet import UNTOLD, QuietConnection
@@ -228,6 +228,7 @@ class AnsweringConnection(QuietConnection):
         """See L{IClient.send<sockhost.interfaces.IClient.send>}."""
         if self.state != OPEN:
             return fail(Disconnected("the client is gone"))
+        check_payload(payload)
         problem = check_length(len(payload) + HEADER_SIZE, self.clients.max_frame)
         if problem is not None:
             return fail(problem)

@@ -108,7 +108,8 @@ class RawWriter:
         if self.waiting is None:
             self.waiting = deque()
         self.waiting.append((self.bytes_out, waiter))
-        if not self.queued:
+        # After an error nothing more is sent, and L{lose} tells that soon.
+        if not self.queued and self.state < ABORTED:
             self._tell_senders()
         return waiter
 

@@ -205,6 +205,20 @@ class LaterTests(HubCase):
         self.assertEqual(done, [1])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
+    def test_defect_of_watched(self) -> None:
+        """What is watched is ended by its own failure, however it is called."""
+
+        class Broken(Ear):
+            def fails(self, number: int = 0) -> None:
+                raise ValueError("bug")
+
+        first, second = Broken(), Broken()
+        self.hub.later(first.fails)
+        self.hub.later(partial(second.fails, 1))
+        self.reactor.advance(0)
+        self.assertEqual([len(each.ends) for each in (first, second)], [1, 1])
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 2)
+
     def test_driven(self) -> None:
         """A reactor that drives the hub settles it, and needs no call."""
         reactor = DrivenClock()

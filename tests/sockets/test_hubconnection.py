@@ -6,8 +6,10 @@ in common with others is in L{tests.sockets.test_hub_parity}.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from functools import partial
+from select import EPOLLIN
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -422,6 +424,20 @@ class BatchTests(HubTestCase):
             connection.send(b"a")
             self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
             self.assertTrue(connection.wire.disconnecting)
+
+
+class SendTests(Case):
+    """What the handler sends by itself."""
+
+    def test_read_fails_before(self) -> None:
+        """What is sent after the connection broke, but in that turn, was not sent."""
+        connection = self.connect(lambda *_: None)
+        connection.connection.wake()
+        connection.wire.error = ConnectionResetError(errno.ECONNRESET, "reset")
+        connection.connection.event(EPOLLIN)
+        sent = self.client.send(b"x")
+        self.served.hub.settle()
+        self.failureResultOf(sent, Disconnected)
 
 
 class CutTests(Case):

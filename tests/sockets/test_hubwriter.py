@@ -209,6 +209,15 @@ class RawWriterTests(SynchronousTestCase):
         self.assertEqual(self.taken, [])
         self.assertEqual(self.writer.told.count("ended"), 1)
 
+    def test_when_sent_after_error(self) -> None:
+        """What is put in after an error was not sent."""
+        self.writer.abort()
+        self.writer.put(b"ab")
+        waiting = self.writer.when_sent()
+        self.assertNoResult(waiting)
+        self.writer.lose(Disconnected("gone"))
+        self.failureResultOf(waiting, Disconnected)
+
     def test_lose(self) -> None:
         """Who waits is told that the connection is gone."""
         self.writer.put(b"ab")

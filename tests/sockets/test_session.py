@@ -4,6 +4,8 @@ Tests for L{sockhost.sockets.session}, through the server that makes sessions.
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -253,6 +255,15 @@ class ClientTests(SynchronousTestCase):
         client = self.served.handler.clients[1]
         self.failureResultOf(client.send(b"12345"), FrameError)
         self.assertTrue(client.connected)
+
+    def test_send_no_bytes(self) -> None:
+        """What is not bytes, or can change, is not taken, small or large."""
+        for payload in ("x", "x" * 40000, bytearray(b"x"), memoryview(b"x" * 40000)):
+            wrong: Any = payload
+            self.assertRaises(TypeError, self.client.send, wrong)
+        self.connection.send(b"a")
+        self.connection.wire.take()
+        self.assertEqual(b"".join(self.connection.wire.writes), pack(b"a"))
 
     def test_send_to_gone(self) -> None:
         """Sending to a client that is gone fails, and so does what was queued."""
