@@ -21,6 +21,8 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import Callable
+from functools import lru_cache
+from itertools import chain, count
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -36,6 +38,7 @@ from sockhost.interfaces import (
     RedisConnectionError,
     RedisError,
 )
+from sockhost.redis.cluster_keys import slot_of
 from sockhost.redis.lifetime import Lifetime
 from sockhost.redis.resp import Argument
 from sockhost.redis.scripts import Script
@@ -73,9 +76,16 @@ class _Executes(Protocol):
         """Send a command."""
 
 
+@lru_cache(maxsize=256)
 def fence_key(name: str) -> str:
     """The key of the counter: in a cluster in the same slot as the lock."""
-    return f"{name}:fence" if "{" in name else f"{{{name}}}:fence"
+    slot = slot_of(name)
+    # As it is, if it has a tag; or with all of it as the tag, which no brace may
+    # be in; or with the first number that fits, about the ten-thousandth.
+    usual = [f"{name}:fence"] if "{" in name else []
+    numbered = (f"{{{number}}}{name}:fence" for number in count())
+    keys = chain(usual, [f"{{{name}}}:fence"], numbered)
+    return next(key for key in keys if slot_of(key) == slot)
 
 
 @define(eq=False)

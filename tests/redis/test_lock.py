@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from hypothesis import example, given
+from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -17,6 +19,7 @@ from sockhost.interfaces import (
     RedisReplyError,
 )
 from sockhost.redis import RedisClient, connect
+from sockhost.redis.cluster_keys import slot_of
 from sockhost.redis.lock import Lease, Lock, fence_key
 from sockhost.testing.redis import MemoryRedis
 
@@ -81,6 +84,17 @@ class LockTests(SynchronousTestCase):
         """In a cluster the number is where the lock is."""
         self.assertEqual(fence_key("name"), "{name}:fence")
         self.assertEqual(fence_key("{tag}name"), "{tag}name:fence")
+
+    @given(st.text(alphabet="{}ab", max_size=8))
+    @example("a}b")
+    @example("a{b")
+    @example("{}a")
+    @example("{}{a}")
+    def test_same_slot(self, name: str) -> None:
+        """Whatever braces there are in its name, and it is of this lock alone."""
+        key = fence_key(name)
+        self.assertEqual(slot_of(key), slot_of(name))
+        self.assertTrue(key.endswith(f"{name}:fence") or key == f"{{{name}}}:fence")
 
     def test_renewed(self) -> None:
         """It is renewed in time, and for as long as it is held."""
