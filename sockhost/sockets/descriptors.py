@@ -22,7 +22,7 @@ KEPT = 32
 """How many are kept back, or an eighth of all if that is less."""
 
 QUIET = 60.0
-"""Seconds without a refusal after which the next one is logged again."""
+"""Seconds without a want of them after which the next one is logged again."""
 
 
 def limit() -> int:
@@ -36,17 +36,21 @@ def first_kept(of: int) -> int:
     return of - min(KEPT, of // 8)
 
 
-def copy_number(fd: int) -> int:
+def copy_number(fd: int, before: int = 0) -> int:
     """
     Say which number a copy of a descriptor would get now.  What is accepted
     has one that is free again as soon as the reactor has made its copy.
+
+    @param before: how many others would be made before it.
     """
     try:
         copy = os.dup(fd)
     except OSError:
         return sys.maxsize
-    os.close(copy)
-    return copy
+    try:
+        return copy_number(fd, before - 1) if before else copy
+    finally:
+        os.close(copy)
 
 
 @define(eq=False)
@@ -55,6 +59,7 @@ class Kept:
     The descriptors that are kept back from the clients of one socket.
 
     @ivar first: the lowest of them.  The limit is read once.
+    @ivar used_up: whether who came last has left none but these.
     """
 
     _log = Logger()
@@ -63,19 +68,30 @@ class Kept:
     _clock: IReactorTime
     _limit: Callable[[], int] = limit
     first: int = field(init=False)
-    _refused: float | None = field(default=None, init=False)
+    used_up: bool = field(default=False, init=False)
+    _told: float | None = field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.first = first_kept(self._limit())
 
-    def refused(self) -> None:
-        """A client had one of them; the first for a while is logged."""
+    def take(self, number: int) -> bool:
+        """
+        A client has come to have this descriptor.
+
+        @return: C{False} if it may not have it.
+        """
+        self.used_up = number >= self.first - 1
+        return number < self.first
+
+    def tell(self, consequence: str) -> None:
+        """Log what follows from the want of others, once for a while."""
         now = self._clock.seconds()
-        if self._refused is None or now - self._refused >= QUIET:
+        if self._told is None or now - self._told >= QUIET:
             self._log.error(
-                "{unit} refuses clients: {count} descriptors are in use, and what"
+                "{unit} {consequence}: {count} descriptors are in use, and what"
                 " is left is kept for the host (see: ulimit -n)",
                 unit=self._name,
+                consequence=consequence,
                 count=self.first,
             )
-        self._refused = now
+        self._told = now

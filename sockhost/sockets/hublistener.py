@@ -60,6 +60,8 @@ class HubListener(UnixListener):
     Accepts the clients of one listening socket into the hub of a reactor.
     """
 
+    _copies = 0
+
     def __init__(
         self,
         reactor: Any,
@@ -74,9 +76,11 @@ class HubListener(UnixListener):
         """
         self._hub = hub_of(reactor)
         inside: Any = _InHub(self._hub, reactor)
-        super().__init__(inside, bound, server, on_lost, server.admit_socket)
+        admit, kept = server.admit_socket, server.kept
+        super().__init__(inside, bound, server, on_lost, admit, kept=kept)
         self._server = server
-        self._first_kept = server.kept.first
+        # The last descriptor that a client may have.
+        self._last = kept.first - 1
         self._clients = self._new_clients()
         # How many are accepted at once.  One too many costs an exception, a
         # microsecond, so it follows how many there were the last time.
@@ -120,7 +124,7 @@ class HubListener(UnixListener):
         # everything already, and asks the kernel for no more than is wanted.
         accepted = RawSocket(AF_UNIX, SOCK_STREAM, 0, fd)
         try:
-            if (free and fd < self._first_kept) or self._may_come_in(accepted):
+            if (free and fd < self._last) or self._may_come_in(accepted):
                 self._let_in(accepted, fd)
             else:
                 accepted.close()
@@ -128,7 +132,10 @@ class HubListener(UnixListener):
             accepted.close()
             return self._not_accepted(error)
         self._exhausted = False
-        return self._running
+        if fd < self._last:
+            return self._running
+        self._spare(self._server.kept)
+        return False
 
     def _may_come_in(self, accepted: RawSocket) -> bool:
         server = self._server

@@ -26,6 +26,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sockhost.sockets.bound import BoundSocket, adopt_unix, bind_unix
+from sockhost.sockets.descriptors import Kept, copy_number
 
 __all__ = [
     "BoundSocket",
@@ -80,12 +81,16 @@ class UnixListener:
 
     When descriptors or memory run out, accepting pauses (the clients wait in
     the backlog) and goes on by itself; that is logged once until a client has
-    been accepted again.
+    been accepted again.  So it does when all descriptors are in use but those
+    that are kept from clients.
 
     @ivar bound: the socket.
     """
 
     _log = Logger()
+
+    # How many descriptors a client has for a moment before it has its own.
+    _copies = 1
 
     def __init__(
         self,
@@ -95,6 +100,7 @@ class UnixListener:
         on_lost: Callable[[Failure], None] | None = None,
         admit: Callable[[socket.socket], bool] | None = None,
         adopt: Adopt | None = None,
+        kept: Kept | None = None,
     ) -> None:
         """
         @param bound: a listening socket; the listener closes it when it stops.
@@ -104,6 +110,8 @@ class UnixListener:
             one that it returns C{False} for is closed at once.
         @param adopt: makes the transport of a client; C{None} for the
             reactor's own.
+        @param kept: knows from what C{admit} asks it whether descriptors are
+            used up.
         """
         self.bound = bound
         self._reactor = reactor
@@ -111,6 +119,7 @@ class UnixListener:
         self._on_lost = on_lost
         self._admit = admit
         self._adopt: Adopt = adopt or _by_reactor
+        self._kept = kept
         self._resume: IDelayedCall | None = None
         self._exhausted = False
         self._running = False
@@ -154,7 +163,11 @@ class UnixListener:
             return self._not_accepted(error)
         with accepted:
             accepted.setblocking(False)
-            return not self._admitted(accepted) or self._hand_over(accepted)
+            more = not self._admitted(accepted) or self._hand_over(accepted)
+        if self._kept is None or not self._kept.used_up:
+            return more
+        self._spare(self._kept)
+        return False
 
     def _admitted(self, accepted: socket.socket) -> bool:
         if self._admit is None:
@@ -203,16 +216,35 @@ class UnixListener:
                 path=self.bound.path,
                 error=error,
             )
-        self._reactor.removeReader(self)
-        self._resume = self._reactor.callLater(PAUSE, self._go_on)
+        self._wait()
+
+    def _spare(self, kept: Kept) -> None:
+        # Before one of them is taken: who waits in the backlog gets in later,
+        # who is accepted and closed tries again and again.
+        kept.tell("accepts no clients for now")
+        self._wait()
+
+    def _wait(self) -> None:
+        # A handler that was given a client may have stopped it.
+        if self._running and self._resume is None:
+            self._reactor.removeReader(self)
+            self._resume = self._reactor.callLater(PAUSE, self._go_on)
 
     def _go_on(self) -> None:
         self._resume = None
+        if self._nothing_free():
+            self._wait()
+            return
         try:
             self._reactor.addReader(self)
         except OSError as error:
             # Being watched takes something of the system, too.
             self._hindered(error)
+
+    def _nothing_free(self) -> bool:
+        if self._kept is None:
+            return False
+        return copy_number(self.fileno(), self._copies) >= self._kept.first
 
     def _lost(self, reason: Failure) -> None:
         if not self._running:

@@ -146,9 +146,8 @@ class FrameServer:
         return self._admit(accepted, copy_number(accepted.fileno()))
 
     def _admit(self, accepted: HasSocketOptions, number: int) -> bool:
-        if number >= self.kept.first:
+        if not self.kept.take(number):
             self.totals.refuse(DESCRIPTORS)
-            self.kept.refused()
             return False
         return self.admit(accepted)
 

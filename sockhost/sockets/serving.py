@@ -68,7 +68,8 @@ def make_listener(
     if server.transport == "hub" and server.max_fds is None:
         return HubListener(reactor, bound, server, on_lost)
     adopt = None if server.max_fds is None else PassingTransport.adopt
-    return UnixListener(reactor, bound, server, on_lost, server.admit_copied, adopt)
+    admit = server.admit_copied
+    return UnixListener(reactor, bound, server, on_lost, admit, adopt, server.kept)
 
 
 class SocketServing:

@@ -43,12 +43,27 @@ class LimitTests(SynchronousTestCase):
         os.close(copy)
         self.assertEqual(copy_number(writer), copy)
         self.assertEqual(copy_number(writer), copy)
+        self.assertGreater(copy_number(writer, 1), copy)
         os.close(writer)
         self.assertEqual(copy_number(writer), sys.maxsize)
 
 
 class KeptTests(SynchronousTestCase):
-    """Saying that clients are refused."""
+    """Knowing that there are none left for clients, and saying so."""
+
+    def test_take(self) -> None:
+        """They are used up by the last, which still is a client's."""
+        kept = Kept("kv", Clock(), lambda: 1024)
+        for number, may, used_up in (
+            (5, True, False),
+            (990, True, False),
+            (991, True, True),
+            (992, False, True),
+            (1023, False, True),
+            (7, True, False),
+        ):
+            self.assertEqual(kept.take(number), may)
+            self.assertEqual(kept.used_up, used_up)
 
     def test_logged_once(self) -> None:
         """An episode is logged once, until there was quiet for a while."""
@@ -58,12 +73,12 @@ class KeptTests(SynchronousTestCase):
         with capturedLogs() as logs:
             for pause in (0, 1, 59, 59.5):
                 clock.advance(pause)
-                kept.refused()
+                kept.tell("refuses clients")
         self.assertEqual(len(logs), 1)
         self.assertIn("kv refuses clients: 992 desc", str(formatEvent(logs[0])))
         with capturedLogs() as logs:
             clock.advance(60)
-            kept.refused()
+            kept.tell("refuses clients")
         self.assertEqual(len(logs), 1)
 
 
@@ -88,7 +103,5 @@ class AdmitTests(SynchronousTestCase):
         one.number = server.kept.first - 1
         self.assertTrue(server.admit_socket(one))
         one.number += 1
-        with capturedLogs() as logs:
-            self.assertFalse(server.admit_socket(one))
-        self.assertEqual(len(logs), 1)
+        self.assertFalse(server.admit_socket(one))
         self.assertEqual(server.totals.refused_for, {"descriptors": 1})

@@ -25,7 +25,14 @@ from zope.interface.verify import verifyObject
 from sockhost.sockets import hublistener
 from sockhost.sockets.access import Access
 from sockhost.sockets.bound import bind_unix
-from sockhost.sockets.door import DRAINING, NOT_ALLOWED, TOO_MANY, TOO_MANY_OF_USER
+from sockhost.sockets.descriptors import copy_number
+from sockhost.sockets.door import (
+    DESCRIPTORS,
+    DRAINING,
+    NOT_ALLOWED,
+    TOO_MANY,
+    TOO_MANY_OF_USER,
+)
 from sockhost.sockets.hublistener import GUESS, HubListener
 from sockhost.sockets.limits import Limits
 from sockhost.sockets.listener import PAUSE
@@ -217,6 +224,45 @@ class HubListenerTests(SynchronousTestCase):
         self.turn()
         self.assertEqual(len(self.handler.clients), 1)
         self.assertEqual(self.lost, [])
+
+    def test_kept(self) -> None:
+        """
+        The last that may have a descriptor gets in; the others wait, and none
+        of them is closed, until there is one again.
+        """
+        first, second = self.client(), self.client()
+        self.leave(1)
+        with capturedLogs() as logged:
+            self.turn(3)
+            self.assertEqual(len(self.handler.clients), 1)
+            self.reactor.advance(PAUSE)
+            self.turn(3)
+        self.assertEqual(len(logged), 1)
+        self.assertEqual(len(self.handler.clients), 1)
+        first.close()
+        self.turn(3)
+        self.reactor.advance(PAUSE)
+        self.turn()
+        self.assertEqual(len(self.handler.clients), 2)
+        self.assertEqual(self.server.counters.refused, 0)
+        second.send(pack(b"x"))
+        self.turn()
+        self.assertEqual(second.recv(100), pack(b"x"))
+
+    def test_none_left(self) -> None:
+        """One who comes when none is left is closed, and no others."""
+        first, second = self.client(), self.client()
+        self.leave(0)
+        self.turn(3)
+        self.assertEqual(first.recv(1), b"")
+        second.setblocking(False)
+        self.assertRaises(BlockingIOError, second.recv, 1)
+        self.assertEqual(self.server.counters.refused_for, {DESCRIPTORS: 1})
+
+    def leave(self, count: int) -> None:
+        """Keep all descriptors back that are free now, but for so many."""
+        self.listener._last = copy_number(self.hub.fileno()) + count - 1
+        self.server.kept.first = self.listener._last + 1
 
     def test_no_hub(self) -> None:
         """It goes on when there is an epoll again, which went in the pause."""

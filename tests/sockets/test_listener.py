@@ -13,12 +13,13 @@ from unittest import mock
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactorClock
-from twisted.logger import capturedLogs
+from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from sockhost.sockets.bound import BoundSocket
+from sockhost.sockets.descriptors import Kept, copy_number
 from sockhost.sockets.listener import ACCEPT_BURST, PAUSE, UnixListener
 from tests.sockets.fakes import FakeConnected, FakeSocket
 
@@ -64,11 +65,11 @@ class CountingFactory(Factory):
         self.running -= 1
 
 
-class UnixListenerTests(SynchronousTestCase):
-    """Tests for L{UnixListener}."""
+class ListenerCase(SynchronousTestCase):
+    """A test with a listener."""
 
     def setUp(self) -> None:
-        """Make a listener that is started."""
+        """Make one that is started."""
         self.reactor = cast(Any, AdoptingReactor())
         self.socket = cast(Any, FakeSocket())
         self.factory = CountingFactory()
@@ -86,6 +87,10 @@ class UnixListenerTests(SynchronousTestCase):
         made = [FakeConnected(70 + n) for n in range(number)]
         self.socket.waiting.extend(made)
         return made
+
+
+class UnixListenerTests(ListenerCase):
+    """Tests for L{UnixListener}."""
 
     def test_interface(self) -> None:
         """It is what a reactor reads from."""
@@ -237,3 +242,74 @@ class UnixListenerTests(SynchronousTestCase):
         self.patch(self.reactor, "adoptStreamConnection", stop)
         self.listener.doRead()
         self.assertEqual(self.reactor.adopted, [70])
+
+
+class KeptTests(ListenerCase):
+    """A listener that keeps descriptors back."""
+
+    def setUp(self) -> None:
+        """Let as many clients in as the test says."""
+        super().setUp()
+        self.listener.stop()
+        self.kept = Kept("kv", self.reactor)
+        self.numbers: list[int] = []
+        self.socket = cast(Any, FakeSocket())
+        self.listener = UnixListener(
+            self.reactor,
+            BoundSocket(self.socket, "/run/x.sock"),
+            self.factory,
+            admit=lambda _: self.kept.take(self.numbers.pop(0)),
+            kept=self.kept,
+        )
+        self.addCleanup(self.listener.stop)
+        self.listener.start()
+
+    def read(self, *numbers: int) -> list[FakeConnected]:
+        """Let clients come whose descriptors would have these numbers."""
+        made = self.clients(len(numbers))
+        self.numbers[:] = numbers
+        self.listener.doRead()
+        return made
+
+    def test_last(self) -> None:
+        """The last that may have one gets in; the next waits and is not closed."""
+        last = self.kept.first - 1
+        made = self.read(last - 1, last, last + 1)
+        self.assertEqual(self.reactor.adopted, [70, 71])
+        self.assertFalse(made[2].closed)
+        self.assertEqual(self.reactor.getReaders(), [])
+
+    def test_one_too_many(self) -> None:
+        """One who would have one that is kept is closed, and no others."""
+        made = self.read(self.kept.first, self.kept.first)
+        self.assertEqual(self.reactor.adopted, [])
+        self.assertEqual([each.closed for each in made], [True, False])
+        self.assertEqual(self.reactor.getReaders(), [])
+
+    def test_goes_on(self) -> None:
+        """It goes on as soon as one is free, and all that is logged once."""
+        self.read(self.kept.first, 5)
+        free = self.kept.first
+        self.kept.first = copy_number(0, 1)
+        for _ in range(3):
+            self.reactor.advance(PAUSE)
+            self.assertEqual(self.reactor.getReaders(), [])
+        self.kept.first = free
+        self.reactor.advance(PAUSE)
+        self.listener.doRead()
+        self.assertEqual(self.reactor.adopted, [71])
+        (logged,) = self.logged
+        self.assertIn("kv accepts no clients for now", str(formatEvent(logged)))
+
+    def test_stopped(self) -> None:
+        """Nothing is left when it is stopped by whom it accepts, or later."""
+        adopt = self.reactor.adoptStreamConnection
+
+        def stop(fd: int, family: int, factory: object) -> None:
+            adopt(fd, family, factory)
+            self.listener.stop()
+
+        with mock.patch.object(self.reactor, "adoptStreamConnection", stop):
+            self.read(self.kept.first - 1)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+        self.assertEqual(self.reactor.getReaders(), [])
