@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tarfile
 import tempfile
 import venv
 from pathlib import Path
@@ -39,6 +40,15 @@ def build(into: Path) -> Path:
     run(sys.executable, "-m", "build", "--outdir", into, ROOT)
     run(sys.executable, "-m", "twine", "check", "--strict", *into.iterdir())
     return next(into.glob("*.whl"))
+
+
+def check_sdist(directory: Path) -> None:
+    """What is kept in git is in the sdist, so that its tests run."""
+    with tarfile.open(next(directory.glob("*.tar.gz"))) as sdist:
+        inside = {name.partition("/")[2] for name in sdist.getnames()}
+    kept = set(run("git", "ls-files").splitlines()) - {".gitignore"}
+    if missing := sorted(kept - inside):
+        sys.exit(f"not in the sdist: {', '.join(missing)}")
 
 
 def fresh(directory: Path, *requirements: str | Path) -> Path:
@@ -74,6 +84,7 @@ def main() -> None:
         elsewhere = scratch / "elsewhere"
         elsewhere.mkdir()
         wheel = build(scratch / "dist")
+        check_sdist(scratch / "dist")
         check_commands(fresh(scratch / "wheel", wheel), elsewhere)
         editable = fresh(scratch / "editable", "-e", ROOT)
         check_commands(editable, elsewhere)
