@@ -4,6 +4,9 @@ The project beside its peers, one command each: C{python -m benchmarks.NAME
 
     - L{benchmarks.startup}: from the command to everything up; memory
     - L{benchmarks.kill}: C{kill -9} of any child, all the time
+    - L{benchmarks.sockets}: framed echo servers
+    - L{benchmarks.soak_sockets}: a framed socket under a thousand clients at
+      random, for ten minutes
     - L{benchmarks.redis}: the Redis clients, to one server on one CPU
     - L{benchmarks.soak_redis}: a bad line to servers that are killed and take
       each other's place, and a cluster, for ten minutes
@@ -11,6 +14,10 @@ The project beside its peers, one command each: C{python -m benchmarks.NAME
 They are made of:
 
     - L{benchmarks.harness}: interleaved rounds, medians, the table, the file
+    - L{benchmarks.peer_worker}: what peers of the host run as its workers
+    - L{benchmarks.sockets_server}, L{benchmarks.sockets_load}: the echo servers,
+      and clients of them; C{native/} has both in C
+    - L{benchmarks.soak_clients}: clients that behave well and badly
     - L{benchmarks.hosts}: a host of the quickstart in a directory of its own
     - L{benchmarks.chaos}: what kills, asks, and checks
     - L{benchmarks.redis_load}, L{benchmarks.redis_twisted}: what each Redis

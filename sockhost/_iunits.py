@@ -161,7 +161,7 @@ class ILifecycle(Interface):
     def reconfigure() -> object:
         """
         Called after the configuration was read again (USR1, HUP, C{sockhost
-        reload}).  Failures are logged and change nothing.  Not called again
+        reconfigure}).  Failures are logged and change nothing.  Not called again
         while an earlier call is under way: such requests become one.
         """
 

@@ -139,7 +139,8 @@ class FindingTests(PluginsCase):
 
     def test_installed(self) -> None:
         """The kinds that come with sockhost are found like any others."""
-        for name in ("cron", "process", "redis", "socket", "tap"):
+        ours = ("cron", "process", "redis", "socket", "socket-client", "tap")
+        for name in ours:
             self.assertIn(name, kinds())
 
 

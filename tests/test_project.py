@@ -13,6 +13,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from sockhost.plugins import kinds
+
 ROOT = Path(__file__).resolve().parent.parent
 OURS = (
     "sockhost",
@@ -24,6 +26,7 @@ OURS = (
     "docs",
     ".ci",
 )
+README = ROOT / "README.md"
 MOST = 400
 """Lines of a module."""
 # Still to be split; a name that is no longer needed here fails the test too.
@@ -94,13 +97,50 @@ def _module_exists(name: str) -> bool:
     )
 
 
+class BenchmarkTests(SynchronousTestCase):
+    """What is said of the benchmarks."""
+
+    def setUp(self) -> None:
+        """See which there are."""
+        paths = [p for p in (ROOT / "benchmarks").glob("*.py") if p.stem != "__init__"]
+        self.modules = sorted(path.stem for path in paths)
+        self.commands = sorted(
+            path.stem for path in paths if "options = arguments(" in path.read_text()
+        )
+
+    def test_commands(self) -> None:
+        """CONTRIBUTING.md names all that can be run."""
+        text = (ROOT / "CONTRIBUTING.md").read_text().partition("## Benchmarks")[2]
+        named = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
+        self.assertEqual(sorted(named), self.commands)
+
+    def test_map(self) -> None:
+        """The package names all its modules."""
+        text = (ROOT / "benchmarks" / "__init__.py").read_text()
+        named = re.findall(r"L\{benchmarks\.(\w+)\}", text)
+        self.assertEqual(sorted(named), self.modules)
+
+
 class ReadmeTests(SynchronousTestCase):
     """What the pages outside docs/ say is there."""
+
+    def test_kinds(self) -> None:
+        """The table of the README has the kinds that ship, and no others."""
+        _, _, behind = README.read_text().partition("| kind |")
+        table, _, _ = behind.partition("\n\n")
+        named = re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE)
+        ours = [n for n, k in kinds().items() if type(k).__module__.startswith("sockh")]
+        self.assertEqual(sorted(named), sorted(ours))
+
+    def test_handler(self) -> None:
+        """The handler of the README is the one that is run by a test."""
+        listing = (ROOT / "docs" / "listings" / "hello.py").read_text()
+        self.assertIn(f"```python\n{listing}```\n", README.read_text())
 
     def test_links(self) -> None:
         """Each relative link leads to a file."""
         missing = []
-        for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md"):
+        for page in (README, ROOT / "CONTRIBUTING.md"):
             for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
                 if not (page.parent / target).exists():
                     missing.append(f"{page.name}: {target}")

@@ -22,6 +22,13 @@ from tests.functional.hosts import (
 
 SESSION = REPOSITORY / "docs" / "listings" / "session.sh"
 EXAMPLES = REPOSITORY / "examples"
+HELLO = """
+[unit.hello]
+kind = "socket"
+path = "{run_dir}/hello.sock"
+handler = "hello:Hello"
+uses = ["store"]
+"""
 
 
 def session() -> Iterator[tuple[list[str], str]]:
@@ -92,6 +99,28 @@ class QuickstartTests(HostCase):
         errors = {answer for answer in answers if answer != b"ok"}
         self.assertTrue(all(error.startswith(b"error: ") for error in errors), errors)
         self.assertTrue(all(client.is_connected for client in clients))
+        running.signal("TERM")
+        self.assertEqual(await running.ends(), 0)
+
+
+class HandlerOfReadmeTests(HostCase):
+    """The handler that the README shows, beside the units that it needs."""
+
+    timeout = 60
+
+    async def test_answers(self) -> None:
+        """Each frame is counted in the store and answered."""
+        config = (EXAMPLES / "quickstart" / "sockhost.toml").read_text()
+        units, _, _ = config.partition("# The service:")
+        self.write("sockhost.toml", units + HELLO)
+        listing = REPOSITORY / "docs" / "listings" / "hello.py"
+        self.write("hello.py", listing.read_text())
+        running = self.sockhost_run()
+        await running.says("ready; steer it")
+        for times in (1, 2):
+            status, output = await self.cli("send", "run/hello.sock", "you")
+            expected = (0, f"hello you, for the {times}th time\n")
+            self.assertEqual((status, output), expected)
         running.signal("TERM")
         self.assertEqual(await running.ends(), 0)
 
