@@ -53,7 +53,8 @@ The modules, each using only those above it::
     client      the object that programs hold, through every loss
     unit        the C{redis} kind: what connects the client
     cluster     the client of a cluster (C{cluster_keys}, C{cluster_map},
-                C{cluster_nodes}, C{cluster_routing}, C{cluster_batches},
+                C{cluster_nodes}, C{cluster_routing}, C{cluster_spread},
+                C{cluster_watch}, C{cluster_batches}, C{cluster_rounds},
                 C{cluster_shards}, C{cluster_pubsub}, C{cluster_cache},
                 C{cluster_listening}, C{cluster_unit})
     standalone  L{connect}: the client without a host

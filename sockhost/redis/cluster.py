@@ -5,10 +5,9 @@ The client of a cluster: one object for all of its nodes.
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Sequence
-from functools import reduce
+from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
@@ -21,6 +20,8 @@ from sockhost.redis.cluster_keys import Arguments, name_of, slot_of
 from sockhost.redis.cluster_listening import ClusterListening
 from sockhost.redis.cluster_nodes import Nodes
 from sockhost.redis.cluster_routing import Router
+from sockhost.redis.cluster_spread import Division, Join, is_divided, join_of
+from sockhost.redis.cluster_watch import ClusterWatch
 from sockhost.redis.commands.base import Key
 from sockhost.redis.connection import RedisConnection
 from sockhost.redis.decoding import decode_reply
@@ -28,41 +29,13 @@ from sockhost.redis.names import Place, place_of
 from sockhost.redis.resp import Argument, encode_command
 from sockhost.redis.scan import Scan
 from sockhost.redis.subscription import gather
-from sockhost.redis.transaction import Watch
 from sockhost.redis.working import WorkingClient
 
 _ASKING = encode_command(("ASKING",))
-# What is divided by slot, as each part is the same command for fewer keys, and
-# how the replies are joined.  MSET is not: its keys are set at once.
-_ADDED = frozenset({"DEL", "UNLINK", "EXISTS", "TOUCH"})
 
 
-def _first(replies: Sequence[Any]) -> Any:
-    return replies[0]
-
-
-def _joined(replies: Sequence[Any]) -> Any:
-    return [each for reply in replies for each in reply]
-
-
-def _all_of(replies: Sequence[Any]) -> Any:
-    return [int(all(each)) for each in zip(*replies, strict=True)]
-
-
-# What goes to every node that has slots.
-_EVERYWHERE: dict[str, Callable[[Sequence[Any]], Any]] = {
-    "DBSIZE": lambda replies: reduce(operator.add, replies),
-    "KEYS": _joined,
-    "FLUSHALL": _first,
-    "FLUSHDB": _first,
-    "SCRIPT LOAD": _first,
-    "SCRIPT FLUSH": _first,
-    "SCRIPT EXISTS": _all_of,
-    "FUNCTION LOAD": _first,
-    "FUNCTION DELETE": _first,
-    "FUNCTION FLUSH": _first,
-    "FUNCTION RESTORE": _first,
-}
+async def _nothing(_client: RedisClient, _asking: bool) -> None:
+    """There is a node: that is all."""
 
 
 @implementer(IRedis)
@@ -87,19 +60,24 @@ class ClusterClient(ClusterListening, WorkingClient):
         nodes: Nodes,
         wait: float,
         decode: str | None = None,
+        max_queued: int = 100_000,
     ) -> None:
         self._clock = clock
         self._nodes = nodes
         self._decode = decode
-        self.router = Router(clock, nodes, wait)
+        self.router = Router(clock, nodes, wait, max_queued)
         self.on_close: Callable[[float], Deferred[None]] | None = None
         self._ready: list[Deferred[None]] = []
-        self._lenders: dict[RedisConnection, RedisClient] = {}
+        self._lenders: WeakKeyDictionary[RedisConnection, RedisClient] = (
+            WeakKeyDictionary()
+        )
+        nodes.on_connected = self._node_connected
         self._begin_to_listen()
 
-    def configure(self, wait: float, decode: str | None) -> None:
+    def configure(self, wait: float, decode: str | None, max_queued: int) -> None:
         """Change what holds for the commands that come from now on."""
         self.router.wait = wait
+        self.router.max_waiting = max_queued
         self._decode = decode
 
     @property
@@ -110,14 +88,15 @@ class ClusterClient(ClusterListening, WorkingClient):
     def node(self, key: Argument) -> RedisClient:
         """
         The client of the node that has a key now: for what is about one node,
-        such as C{INFO} or C{CONFIG}.
+        such as C{INFO} or C{CONFIG}.  Its replies are bytes, but where a call
+        says otherwise.
 
         @raise RedisConnectionError: no node is known to have it.
         """
         return self._nodes.for_slot(slot_of(key)).client
 
     def primaries(self) -> list[RedisClient]:
-        """The clients of all nodes that have slots."""
+        """The clients of all nodes that have slots, as L{node} says."""
         return [each.client for each in self._nodes.primaries()]
 
     def execute(
@@ -128,9 +107,11 @@ class ClusterClient(ClusterListening, WorkingClient):
         retry: int = 0,
     ) -> Deferred[Any]:
         """
-        Send one command, like L{RedisClient.execute}.  The time that it waits
-        for a connection is also that in which it follows redirections, and
-        waits for a cluster that is not whole.
+        Send one command, like L{RedisClient.execute}.  It goes where the nodes
+        say, and waits for a cluster that is not whole like for a connection.
+
+        @param decode: the encoding of the reply, instead of that of the client;
+            empty for bytes.
         """
         encoding = self._decode if decode is None else decode
         options = {"timeout": timeout, "retry": retry}
@@ -159,14 +140,14 @@ class ClusterClient(ClusterListening, WorkingClient):
         """Begin to collect commands for one slot that are executed together."""
         return ClusterTransaction(self, self._decode)
 
-    def watch(self, *keys: Key) -> Watch:
+    def watch(self, *keys: Key) -> ClusterWatch:
         """
         Watch keys of one slot, as L{WorkingClient.watch} does.
 
         @raise RedisReplyError: they are in several.
         """
         slot = self.only_slot(("WATCH", *keys))
-        return Watch(_Lender(self.router, slot), keys, self._decode)
+        return ClusterWatch(self, self.router, slot, keys, self._decode)
 
     def dedicated(self) -> Deferred[RedisConnection]:
         """Borrow a connection to some node, as L{RedisClient.dedicated} says."""
@@ -185,7 +166,7 @@ class ClusterClient(ClusterListening, WorkingClient):
         type: str | None = None,  # noqa: A002
     ) -> Scan[bytes]:
         """Go through the keys of all nodes, as L{WorkingClient.scan_keys} does."""
-        clients = self.primaries()
+        clients = [each.having(decode=self._decode or "") for each in self.primaries()]
 
         async def fetch(cursor: int) -> tuple[int, list[bytes]]:
             # The cursor has the number of the node in its last digits.
@@ -207,8 +188,7 @@ class ClusterClient(ClusterListening, WorkingClient):
             return fail(RedisConnectionError("the client is closed"))
         waiting: Deferred[None] = Deferred(self._ready.remove)
         self._ready.append(waiting)
-        if self._nodes.map.ranges and self.connected:
-            self.tell_ready(None)
+        self._node_connected()
         return waiting
 
     def close(self, timeout: float = 5.0) -> Deferred[None]:
@@ -238,19 +218,22 @@ class ClusterClient(ClusterListening, WorkingClient):
             else:
                 each.errback(error)
 
+    def _node_connected(self) -> None:
+        if self._nodes.map.ranges and self.connected:
+            self.tell_ready(None)
+
     # -- ways ---------------------------------------------------------------
 
     async def _execute(self, args: Arguments, options: dict[str, Any]) -> Any:
         data = encode_command(args)
-        name = name_of(args)
-        words = f"{name} {name_of(args[1:])}" if len(args) > 1 else name
-        join = _EVERYWHERE.get(name) or _EVERYWHERE.get(words)
+        join = join_of(args)
         if join is not None:
-            return join(await self._everywhere(args, options))
+            return await self._everywhere(args, options, join)
         table = self._nodes.table
-        slots = table.slots(args)
-        if len(slots) > 1 and (name in _ADDED or name == "MGET"):
-            return await self._divided(name, args, options)
+        if is_divided(args):
+            division = Division(args)
+            if len(division.parts) > 1:
+                return await self._divided(division, options)
         slot = self.only_slot(args)
 
         async def send(client: RedisClient, asking: bool) -> Any:
@@ -266,65 +249,26 @@ class ClusterClient(ClusterListening, WorkingClient):
 
         return await self.router.send(slot, send, table.reads(args))
 
-    async def _everywhere(self, args: Arguments, options: dict[str, Any]) -> list[Any]:
-        clients = self.primaries()
-        if not clients:
-            raise RedisConnectionError("no node is known")
-        return await gather(
-            [each.execute(*args, decode="", **options) for each in clients]
-        )
-
-    async def _divided(
-        self, name: str, args: Arguments, options: dict[str, Any]
+    async def _everywhere(
+        self, args: Arguments, options: dict[str, Any], join: Join
     ) -> Any:
-        places: dict[int, list[int]] = {}
-        for place, key in enumerate(args[1:]):
-            places.setdefault(slot_of(key), []).append(place)
-        parts = [
-            [args[0], *(args[place + 1] for place in some)] for some in places.values()
+        if not self._nodes.map.ranges:
+            await self.router.send(None, _nothing)
+        clients = self.primaries()
+        sent = [each.execute(*args, decode="", **options) for each in clients]
+        return join(await gather(sent))
+
+    async def _divided(self, division: Division, options: dict[str, Any]) -> Any:
+        sent = [
+            Deferred.fromCoroutine(self._execute(part, options))
+            for part in division.parts
         ]
-        replies = await gather(
-            [Deferred.fromCoroutine(self._execute(part, options)) for part in parts]
-        )
-        if name in _ADDED:
-            return sum(replies)
-        found = {
-            place: value
-            for some, reply in zip(places.values(), replies, strict=True)
-            for place, value in zip(some, reply, strict=True)
-        }
-        return [found[place] for place in range(len(args) - 1)]
+        return division.join(await gather(sent))
 
     async def _lend(self, slot: int | None) -> RedisConnection:
         async def send(client: RedisClient, _asking: bool) -> RedisConnection:
             connection = await client.dedicated()
             self._lenders[connection] = client
-            connection.when_disconnected().addCallback(
-                lambda _: self._lenders.pop(connection, None)
-            )
             return connection
 
         return await self.router.send(slot, send)
-
-
-class _Lender:
-    """Lends connections to the node of a slot."""
-
-    def __init__(self, router: Router, slot: int | None) -> None:
-        self._router = router
-        self._slot = slot
-        self._client: RedisClient | None = None
-
-    def dedicated(self) -> Deferred[Any]:
-        """Lend a connection."""
-        return Deferred.fromCoroutine(self._router.send(self._slot, self._borrow))
-
-    async def _borrow(self, client: RedisClient, _asking: bool) -> Any:
-        connection = await client.dedicated()
-        self._client = client
-        return connection
-
-    def release(self, connection: Any) -> None:
-        """Take it back."""
-        if self._client is not None:
-            self._client.release(connection)

@@ -161,7 +161,13 @@ def _storing(args: Arguments) -> Arguments:
     return [args[1], *into]
 
 
+def _all(args: Arguments) -> Arguments:
+    return args[1:]
+
+
 _FINDERS: dict[str, Callable[[Arguments], Arguments]] = {
+    # Also before the server has said so.
+    **dict.fromkeys(("MGET", "DEL", "UNLINK", "EXISTS", "TOUCH", "WATCH"), _all),
     **{name: _counted(place) for name, place in _COUNTED.items()},
     **dict.fromkeys(_COUNTED_INTO, _counted_into),
     **dict.fromkeys(_STREAMS, _streams),

@@ -15,11 +15,16 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from sockhost.config import RestartPolicy
-from sockhost.interfaces import GoalChanged, RedisConnectionError, RedisError
+from sockhost.interfaces import (
+    GoalChanged,
+    RedisConnectionError,
+    RedisError,
+    RedisReplyError,
+)
 from sockhost.keeper import Keeper
 from sockhost.redis.client import RedisClient
 from sockhost.redis.cluster_keys import KeyTable
-from sockhost.redis.cluster_map import Range, SlotMap
+from sockhost.redis.cluster_map import Range, SlotMap, read_redirection
 from sockhost.redis.racing import first_of
 from sockhost.redis.settings import RedisConfig
 from sockhost.redis.unit import RedisUnit
@@ -44,15 +49,26 @@ class Node:
 
     @classmethod
     def made(
-        cls, reactor: Any, config: RedisConfig, url: RedisURL, address: Address
+        cls,
+        reactor: Any,
+        config: RedisConfig,
+        url: RedisURL,
+        address: Address,
+        on_connected: Callable[[], object],
     ) -> Node:
-        """Begin to connect to one."""
+        """
+        Begin to connect to one.
+
+        @param on_connected: is called whenever there is a connection.
+        """
         unit = RedisUnit("sockhost", config, reactor, url.at(address))
         trying: list[Deferred[None]] = []
 
         def changed(_keeper: Keeper) -> None:
             if unit.client().connected or unit.last_error is not None:
                 _tell(trying)
+            if unit.client().connected:
+                on_connected()
 
         keeper = Keeper("redis", unit, POLICY, reactor, changed)
         keeper.start().addErrback(Failure.trap, GoalChanged)
@@ -95,7 +111,7 @@ def _tell(waiting: list[Deferred[None]]) -> None:
             each.callback(None)
 
 
-def _ignore(_node: Node) -> None:
+def _ignore(*_: object) -> None:
     """Nobody wants to know."""
 
 
@@ -109,6 +125,7 @@ class Nodes:
     @ivar opened: C{True} while nodes are connected to.
     @ivar closed: C{True} once that has ended, and may not begin again.
     @ivar on_node: is called with each node that becomes known.
+    @ivar on_connected: is called when a node is connected.
     """
 
     _reactor: Any
@@ -124,6 +141,7 @@ class Nodes:
     opened: bool = False
     closed: bool = False
     on_node: Callable[[Node], object] = _ignore
+    on_connected: Callable[[], object] = _ignore
 
     _log = Logger()
 
@@ -156,7 +174,14 @@ class Nodes:
                 client_name=self._name,
                 decode=None,
             )
-            node = Node.made(self._reactor, config, self._url, address)
+            node = Node.made(
+                self._reactor,
+                config,
+                self._url,
+                address,
+                # It may be told to somebody else by then.
+                lambda: self.on_connected(),
+            )
             self._nodes[address] = node
             self.on_node(node)
         return node
@@ -184,12 +209,34 @@ class Nodes:
             raise RedisConnectionError(f"{self._url}: no node has the slot {slot}")
         return self.at(self._choose(found, read))
 
+    @property
+    def reads_replicas(self) -> bool:
+        """Whether replicas are wanted for what only reads."""
+        return self._url.read == "replica"
+
+    def redirected(self, error: RedisReplyError, asked: Address) -> Address:
+        """
+        Take note of what a node says of a slot that it does not have.
+
+        @param asked: where that was said.
+        @return: where to go.
+        @raise RedisReplyError: it says nothing of the kind: the error.
+        """
+        try:
+            slot, address = read_redirection(str(error), asked)
+        except ValueError:
+            raise error from None
+        if error.code == "MOVED":
+            self.map.move(slot, address)
+            self.refresh_soon()
+        return address
+
     def primaries(self) -> list[Node]:
         """Every node that has slots."""
         return [self.at(each) for each in self.map.primaries]
 
     def _choose(self, found: Range, read: bool) -> Address:
-        if read and self._url.read == "replica" and found.replicas:
+        if read and self.reads_replicas and found.replicas:
             return random.choice(found.replicas)
         return found.primary
 
@@ -260,7 +307,10 @@ class Nodes:
 
     async def learn(self) -> None:
         """Ask what the commands are."""
-        self.table = KeyTable.read(await self.for_slot(None).client.execute("COMMAND"))
+        limit = self._config.connect_timeout
+        node = self.for_slot(None)
+        reply = await node.client.execute("COMMAND", timeout=limit)
+        self.table = KeyTable.read(reply)
 
     # -- the end ------------------------------------------------------------
 

@@ -56,7 +56,9 @@ class ClusterUnit:
         self._url = parse_url(config.url)
         named = self._check(config, self._url)
         self._nodes = Nodes(reactor, config, self._url, named)
-        self._client = ClusterClient(reactor, self._nodes, config.wait, config.decode)
+        self._client = ClusterClient(
+            reactor, self._nodes, config.wait, config.decode, config.max_queued
+        )
         self._attempt: Deferred[None] | None = None
         self._lost: Callable[[Failure], None] | None = None
         self.grace = config.grace
@@ -139,7 +141,7 @@ class ClusterUnit:
         named = self._check(config, url)
         anew = evolve(config, **_unconnected(self._config)) != self._config
         self._config, self._url, self.grace = config, url, config.grace
-        self._client.configure(config.wait, config.decode)
+        self._client.configure(config.wait, config.decode, config.max_queued)
         self._nodes.configure(config, url, named)
         if anew and self._nodes.opened:
             await self._connect_again()

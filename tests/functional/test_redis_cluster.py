@@ -62,6 +62,15 @@ class CommandsTests(ClusterCase):
         self.assertEqual(len(await client.keys("*")), 100)
         self.assertEqual(len(await client.scan_keys(count=7).all()), 100)
 
+    async def test_decoded(self) -> None:
+        """The client's encoding is that of all replies, unless a call has its own."""
+        client = await self.connect(decode="utf-8")
+        await client.set("a", "x")
+        self.assertEqual(await client.execute("GET", "a"), "x")
+        self.assertEqual(await client.execute("GET", "a", decode=""), b"x")
+        self.assertEqual(await client.scan_keys().all(), ["a"])
+        self.assertEqual(await client.node("a").execute("GET", "a"), b"x")
+
     async def test_several_keys(self) -> None:
         """What can be divided by slot is, in the order of the keys."""
         client = await self.connect()
@@ -170,6 +179,79 @@ class MovingTests(ClusterCase):
             self.servers.end_move(slot_of(key), source, target)
             self.assertIn(await use(), (2, [2]))
             self.assertIn(b"2", target.call("GET", key))
+
+    def move(self, key: str) -> Any:
+        """Move a slot, unseen by the client."""
+        source, target = self.server(key), self.other(key)
+        self.servers.begin_move(slot_of(key), source, target)
+        self.servers.end_move(slot_of(key), source, target)
+        return target
+
+    async def test_moved_at_once(self) -> None:
+        """To follow a slot takes no patience."""
+        client = await self.connect(wait=0.0)
+        while len(client.router.nodes.connected) < 3:
+            await deferLater(REACTOR, 0.01)
+        self.move("a")
+        self.assertEqual(await client.execute("INCR", "a"), 1)
+
+    async def test_watch_moved(self) -> None:
+        """Keys of a slot that has moved unseen can be watched."""
+        client = await self.connect()
+        target = self.move("a")
+        async with client.watch("a") as watch:
+            self.assertIsNone(await watch.get("a"))
+            self.assertEqual(await watch.transaction().incr("a").run(), [1])
+        self.assertIn(b"1", target.call("GET", "a"))
+
+    async def test_transact_moved(self) -> None:
+        """A slot that moves while its keys are watched is a conflict."""
+        client = await self.connect()
+        turns = 0
+
+        async def body(watch: Any, transaction: Any) -> None:
+            nonlocal turns
+            turns += 1
+            now = int(await watch.get("a") or 0)
+            if turns == 1:
+                self.move("a")
+            transaction.set("a", now + 1)
+
+        self.assertEqual(await client.transact(body, "a"), [True])
+        self.assertEqual((turns, await client.get("a")), (2, b"1"))
+
+    async def test_pipeline_moved(self) -> None:
+        """Many commands for a slot that has moved are executed in order."""
+        client = await self.connect()
+        self.move("a")
+        pipeline = client.pipeline()
+        for _ in range(1000):
+            pipeline.incr("a").incr("b")
+        replies = await pipeline.run()
+        self.assertEqual(replies[::2], list(range(1, 1001)))
+        self.assertEqual(replies[1::2], list(range(1, 1001)))
+
+    async def test_pipeline_scripts(self) -> None:
+        """Each node runs a script of a pipeline, also for a slot that has moved."""
+        client = await self.connect()
+        pipeline = client.pipeline()
+        keys = [f"k{n}" for n in range(30)]
+        self.move("k0")
+        for key in [*keys, *keys]:
+            pipeline.script("return redis.call('INCR', KEYS[1])", [key])
+        self.assertEqual(await pipeline.run(), [1] * 30 + [2] * 30)
+
+    async def test_pipeline_node_lost(self) -> None:
+        """A node that is lost costs its commands one wait, and others none."""
+        client = await self.connect(wait=1.0)
+        self.server("a").kill()
+        pipeline = client.pipeline()
+        for _ in range(1000):
+            pipeline.incr("a")
+        began = REACTOR.seconds()
+        replies = await pipeline.run()
+        self.assertLess(REACTOR.seconds() - began, 10.0)
+        self.assertTrue(all(isinstance(each, RedisError) for each in replies))
 
     async def test_shard_moved(self) -> None:
         """Who hears a sharded channel is told when its slot has moved away."""
