@@ -126,13 +126,17 @@ def _refuse(problems: Iterable[Problem]) -> None:
         raise ConfigError(found)
 
 
+MOST = 2**31 - 1
+"""No descriptor and no process id is greater: the kernel keeps them in 32 bits."""
+
+
 def _number(least: int, what: str) -> Callable[[str], int]:
     def coerce(text: str) -> int:
         try:
             number = int(text)
         except ValueError:
             number = least - 1
-        if number < least:
+        if not least <= number <= MOST:
             raise ValueError(f"{text!r} is not {what}")
         return number
 

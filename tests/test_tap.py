@@ -83,6 +83,8 @@ class OptionsTests(TapCase):
             (("-c", "a", "--startup-fd", "-1"), "'-1' is not the number of"),
             (("-c", "a", "--startup-fd", "99999"), "descriptor 99999 is not open"),
             (("-c", "a", "--watch-pid", "0"), "'0' is not a process id"),
+            (("-c", "a", "--watch-pid", "4294967297"), "is not a process id"),
+            (("-c", "a", "--startup-fd", "4294967297"), "number of a descriptor"),
             (("-c", "a", "--no-such-option"), "no-such-option"),
             (("-c", "a", "word"), "Wrong number of arguments"),
         ):

@@ -58,13 +58,13 @@ def _errors_shown() -> Iterator[None]:
 @click.option(
     "--startup-fd",
     metavar="N",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, 2**31 - 1),
     help="Descriptor that gets four zero bytes when the host is ready.",
 )
 @click.option(
     "--watch-pid",
     metavar="PID",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 2**31 - 1),
     help="Stop when this process ends.",
 )
 @run_dir_option

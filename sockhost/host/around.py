@@ -53,6 +53,8 @@ class Surroundings:
     def close(self) -> None:
         """Nothing of the host is left but this process."""
         self.startup_fd.close()
+        if self._watch is not None:
+            self._watch.stop()
 
     def watch(self, reactor: Any, gone: Callable[[], None]) -> None:
         """Call C{gone} when the process that is to be watched has ended."""

@@ -152,8 +152,13 @@ class Host:
         try:
             try:
                 self._process.take(handlers)
+                self._watch()
                 await self._start()
             except (StartupFailed, CancelledError) as error:
+                self._fail_start(error)
+            except (Exception, SystemExit) as error:
+                # Units may run already: their stop is in order, too.
+                self.log.failure("the host met a defect")
                 self._fail_start(error)
             self._startup_over.close()
             status = await self._end.when
@@ -191,10 +196,18 @@ class Host:
             self._control.start()
         except (SockhostError, OSError) as error:
             raise StartupFailed(f"no control socket: {error}") from error
-        await self._hooks.startup()
+        # The watched process may be gone already.
+        if self._end.status is None:
+            await self._hooks.startup()
         if self._end.status is not None:
             return
         self._lookout.begin(self._units.start_enabled())
+
+    def _watch(self) -> None:
+        def gone() -> None:
+            self._finish(ExitStatus.WATCHED_PID_GONE, "the watched process is gone")
+
+        self._around.watch(self.reactor, gone)
 
     def _fail_start(self, error: BaseException) -> None:
         if self._end.come(ExitStatus.STARTUP_FAILED, str(error)):
@@ -210,14 +223,7 @@ class Host:
         self._around.ready()
         self.publish(Event(at=time.time(), event="ready"))
         announce(self.log, self._units.status(), self.run_dir)
-        self._around.watch(
-            self.reactor,
-            lambda: self._finish(
-                ExitStatus.WATCHED_PID_GONE, "the watched process is gone"
-            ),
-        )
-        if self._end.status is None:
-            self._hooks.wait(self._finish)
+        self._hooks.wait(self._finish)
 
     # -- stop ---------------------------------------------------------------
 

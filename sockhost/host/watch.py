@@ -55,10 +55,10 @@ class PidWatch:
         self._check: IDelayedCall | None = None
 
     def start(self) -> None:
-        """Begin to watch.  A process that does not exist has ended."""
+        """Begin to watch.  A process that does not, or cannot, exist has ended."""
         try:
             self._fd = self._pidfd_open(self._pid)
-        except ProcessLookupError:
+        except (ProcessLookupError, OverflowError):
             self._end()
         except OSError as error:
             self.log.info(

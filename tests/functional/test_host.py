@@ -157,6 +157,19 @@ class ExitStatusTests(HostCase):
             watched.signal("KILL")
             self.assertEqual(await running.ends(), 69, running.output)
 
+    async def test_watched_pid_while_starting(self) -> None:
+        """It is so while the host starts, and when there is no such process."""
+        self.write("hooks.py", HOOKS)
+        self.write("sockhost.toml", hooked("Slow"))
+        watched = self.spawn(["/bin/sleep", "1000"])
+        running = self.twistd("--watch-pid", str(watched.pid))
+        while not (self.directory / "notes").exists():
+            await pause(0.05)
+        pid = str(watched.pid)
+        watched.signal("KILL")
+        self.assertEqual(await running.ends(), 69, running.output)
+        self.assertEqual(await self.twistd("--watch-pid", pid).ends(), 69)
+
     async def test_wait_for(self) -> None:
         """A unit that was waited for and failed is 75; one that is done is 0."""
         for argv, expected in (("/bin/true", 0), ("/bin/false", 75)):

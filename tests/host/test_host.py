@@ -174,6 +174,35 @@ class LifeTests(HostCase):
         self.assertFalse((self.run_dir / "sockhost.pid").exists())
         self.assertEqual(set(self.table.values()), {"before"})
 
+    def test_defect_with_units(self) -> None:
+        """A defect after units were started has them stopped, in order."""
+
+        def break_it(_hooks: HostHooks, _finish: object) -> None:
+            raise RuntimeError("a defect")
+
+        self.make(unit_config("a", usable=True), unit_config("b", "a"))
+        self.patch(HostHooks, "wait", break_it)
+        self.begin()
+        self.ready("a", "b")
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.stopped("b", "a")
+        self.assertEqual(self.journal[-6:-4], ["stop b", "stop a"])
+        self.assert_ended(ExitStatus.STARTUP_FAILED)
+
+    def test_defect_at_once(self) -> None:
+        """So does one in the turn in which they are started."""
+
+        def break_it(_hooks: HostHooks, _finish: object) -> None:
+            raise RuntimeError("a defect")
+
+        self.make(unit_config("a", enabled=False))
+        self.patch(HostHooks, "wait", break_it)
+        self.begin()
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.assertIn("stopping: a defect", self.journal)
+        self.assertIn("shutdown", self.journal)
+        self.assert_ended(ExitStatus.STARTUP_FAILED)
+
 
 class ReadyTests(HostCase):
     """When ready is told."""

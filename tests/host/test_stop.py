@@ -102,6 +102,24 @@ class StopTests(HostCase):
         self.turn()
         self.assert_ended(ExitStatus.WATCHED_PID_GONE)
 
+    def test_watched_pid_during_startup(self) -> None:
+        """It ends a host that starts as well, and nobody hears of ready."""
+        Lifecycle.answers["startup"] = Deferred[None]()
+        self.run_host(unit_config("a"))
+        assert self.around.on_gone is not None
+        self.around.on_gone()
+        self.assertNotIn("ready", self.journal)
+        self.assert_ended(ExitStatus.WATCHED_PID_GONE)
+
+    def test_watched_pid_before(self) -> None:
+        """A process that is gone from the first is not waited for by anything."""
+        self.make(unit_config("a"))
+        self.patch(self.around, "watch", lambda _reactor, gone: gone())
+        self.begin()
+        self.assertNotIn("startup", self.journal)
+        self.assertNotIn("start a", self.journal)
+        self.assert_ended(ExitStatus.WATCHED_PID_GONE)
+
     def test_wait_ends(self) -> None:
         """The end of C{wait} is a clean one."""
         Lifecycle.answers["wait"] = waiting = Deferred[None]()

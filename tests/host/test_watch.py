@@ -6,6 +6,7 @@ Tests for L{sockhost.host.watch}.
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReadDescriptor
@@ -93,6 +94,14 @@ class PidfdTests(WatchCase):
         self.watch.start()
         self.assertEqual(self.gone, [0.0])
         self.assert_nothing_left()
+
+    def test_no_process_id(self) -> None:
+        """A number that can belong to no process has ended."""
+        gone: list[bool] = []
+        reactor: Any = self.reactor
+        watch = PidWatch(reactor, 2**31, lambda: gone.append(True))
+        watch.start()
+        self.assertEqual(gone, [True])
 
     def test_stop(self) -> None:
         """Who stops watching is told nothing, and stops as often as it likes."""
