@@ -51,6 +51,9 @@ def verdict(settings: HostSettings, units: Units) -> tuple[ExitStatus, str] | No
     """
     if settings.wait_for:
         names = [name for name in settings.wait_for if name in units.keepers]
+        if not names:
+            # A new configuration has removed them, which is nobody's end.
+            return None
     elif settings.exit_when_done:
         names = list(units.keepers)
     else:

@@ -127,6 +127,14 @@ class WaitForTests(VerdictCase):
         self.unit("task").fail(DONE)
         self.assertEqual(self.judge(), (ExitStatus.CLEAN, "all units are done"))
 
+    def test_all_removed(self) -> None:
+        """When all of them were removed, there is no end to wait for."""
+        self.start_both()
+        for name in ("job", "task"):
+            self.unit(name).fail(DONE)
+            self.units.remove(name)
+        self.assertIsNone(self.judge())
+
 
 class ExitWhenDoneTests(VerdictCase):
     """C{exit_when_done}."""
