@@ -2,12 +2,13 @@
 The Redis clients side by side: C{python -m benchmarks.redis}.
 
 All share one CPU with one server, which is how they differ least from run to
-run, and take turns.  Values are operations in a second.  Ratios are to
-hiredis' asynchronous API in C where its library can be compiled against, else
-to the best asynchronous client in Python.  Where other programs want the CPU
-too, C{--busy} counts only the time that client and server use of it, which is
-all the time there is without them.  C{--cpu} shows the CPU time of the client
-alone for an operation.  See L{benchmarks.redis_load} for the scenarios.
+run, and take turns.  C{sockhost} runs on Twisted's usual reactor, and
+C{sockhost-hub} under C{--reactor=sockhost}.  Values are operations in a second.
+Ratios are to hiredis' asynchronous API in C where its library can be compiled
+against, else to the best asynchronous client in Python.  Where other programs
+want the CPU too, C{--busy} counts only the time that client and server use of it,
+which is all the time there is without them.  C{--cpu} shows the CPU time of the
+client alone for an operation.  See L{benchmarks.redis_load} for the scenarios.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from benchmarks.redis_server import Server
 HERE = Path(__file__).resolve().parent
 SOURCE = HERE / "native" / "redis_hiredis.c"
 VALUE = b"0123456789abcdef"
-OURS = ("sockhost", "sockhost-gc")
+OURS = ("sockhost", "sockhost-hub")
 BASE = "hiredis-c"
 PEERS = {
     "redis-py": ("redis",),

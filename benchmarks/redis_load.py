@@ -261,7 +261,11 @@ def main(argv: list[str]) -> None:
     """Do what the command line says."""
     client, scenario, path, port, count = argv
     run = Run(scenario, path, int(port), int(count))
-    if client in ("sockhost", "sockhost-gc", "txredisapi"):
+    if client in ("sockhost", "sockhost-hub", "txredisapi"):
+        if client == "sockhost-hub":
+            from sockhost.sockets.hubreactor import install
+
+            install()
         from benchmarks.redis_twisted import LOADS, by_twisted
 
         by_twisted(LOADS[client], run)

@@ -5,7 +5,6 @@ clients: see L{benchmarks.redis_load}.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -86,16 +85,15 @@ async def _sockhost_bulk(run: Run, client: Any) -> None:
 
 
 async def _sockhost_pipeline(run: Run, client: Any) -> None:
-    from sockhost.redis.resp import encode_command
-
     run.begin()
-    commands: list[bytes] = []
+    pipeline = client.pipeline()
+    execute = pipeline.execute
     fill(
         run,
-        lambda key, value: commands.append(encode_command(("SET", key, value))),
-        lambda key: commands.append(encode_command(("GET", key))),
+        lambda key, value: execute("SET", key, value),
+        lambda key: execute("GET", key),
     )
-    run.expect(await client.send_many(len(commands), b"".join(commands)))
+    run.expect(await pipeline.run())
     run.end()
 
 
@@ -118,13 +116,6 @@ async def _sockhost_pubsub(run: Run, client: Any) -> None:
     await burst
     await subscription.close()
     publisher.abort()
-
-
-async def sockhost_gc(run: Run, reactor: Any) -> None:
-    """The same with the garbage collector told to be less eager."""
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
-    await sockhost(run, reactor)
 
 
 async def txredisapi(run: Run, reactor: Any) -> None:
@@ -181,6 +172,6 @@ async def _txredisapi_pubsub(run: Run, client: Any, reactor: Any) -> None:
 
 LOADS: dict[str, Load] = {
     "sockhost": sockhost,
-    "sockhost-gc": sockhost_gc,
+    "sockhost-hub": sockhost,
     "txredisapi": txredisapi,
 }

@@ -105,6 +105,10 @@ def _plain_argument(place: int, value: object) -> Argument:
     )
 
 
+def _may_have_attribute(data: bytes) -> bool:
+    return data[0] == _ATTRIBUTE or b"\n|" in data
+
+
 def _make_reader() -> Any:
     return hiredis and hiredis.Reader(
         protocolError=RedisProtocolError,
@@ -163,10 +167,10 @@ class RespReader:
             self._held_size + len(data) <= self._plain
             and self._slow is None
             and data
-            and data[0] != _ATTRIBUTE
-            and b"\n|" not in data
+            and (b"|" not in data or not _may_have_attribute(data))
         ):
-            # Nearly always; the order is that of what the checks cost.
+            # Nearly always; the order is that of what the checks cost.  Looking
+            # for one byte takes a nanosecond for each 100 bytes, for two 150.
             return self._feed_fast(data)
         return self._feed_carefully(data)
 
@@ -186,7 +190,7 @@ class RespReader:
         if self._slow is not None:
             return self._feed_slow(data)
         size = self._held_size
-        if b"\n|" in data or data[0] == _ATTRIBUTE or size + len(data) > self._harmless:
+        if _may_have_attribute(data) or size + len(data) > self._harmless:
             return self._go_slow(data)
         return (
             self._feed_searching(data) if size > HELD_LIMIT else self._feed_fast(data)

@@ -129,6 +129,90 @@ class FakeHub:
             call()
 
 
+class Selectable:
+    """
+    Something in the reactor's own epoll.
+
+    @ivar why: what reading it says.
+    """
+
+    def __init__(self, why: object = None) -> None:
+        self.why = why
+        self.reads = 0
+
+    def doRead(self) -> object:
+        """See C{IReadDescriptor}."""
+        self.reads += 1
+        if isinstance(self.why, ArithmeticError):
+            raise self.why
+        return self.why
+
+    def logPrefix(self) -> str:
+        """See C{ILoggingContext}."""
+        return "selectable"
+
+
+class OthersTests(SynchronousTestCase):
+    """Tests for what the reactor watches beside a hub."""
+
+    def setUp(self) -> None:
+        """Make a reactor without a descriptor."""
+        made: Any = HubReactor.__new__(HubReactor)
+        self.reactor = made
+        made._selectables = {}
+        self.ended: list[tuple[object, object, bool]] = []
+        made._disconnectSelectable = lambda *told: self.ended.append(told)
+        self.others: list[tuple[object, int, int]] = []
+        made._doReadOrWrite = lambda *told: self.others.append(told)
+
+    def poll(self, *happened: tuple[int, int], timeout: float | None = None) -> FakeHub:
+        """Do a turn without a hub."""
+        epoll = FakeHub(list(happened))
+        self.reactor._poller = epoll
+        self.reactor.doPoll(timeout)
+        return epoll
+
+    def test_read(self) -> None:
+        """Whoever can be read is."""
+        one = self.reactor._selectables[3] = Selectable()
+        self.assertEqual(self.poll((3, 1)).polled, [-1])
+        self.assertEqual((one.reads, self.ended, self.others), (1, [], []))
+
+    def test_timeout(self) -> None:
+        """It waits as long as it is told."""
+        self.assertEqual(self.poll(timeout=1.5).polled, [1.5])
+
+    def test_ended(self) -> None:
+        """What reading says is the end of it."""
+        one = self.reactor._selectables[3] = Selectable("the end")
+        self.poll((3, 1))
+        self.assertEqual(self.ended, [(one, "the end", True)])
+
+    def test_raises(self) -> None:
+        """What raises is ended and logged, and the next is read."""
+        broken = self.reactor._selectables[3] = Selectable(ZeroDivisionError("bug"))
+        fine = self.reactor._selectables[4] = Selectable()
+        self.poll((3, 1), (4, 1))
+        self.assertEqual(self.ended, [(broken, broken.why, True)])
+        self.assertEqual(fine.reads, 1)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_gone(self) -> None:
+        """What an earlier event of the turn has ended is not read."""
+        one, two = Selectable(), Selectable()
+        self.reactor._selectables.update({3: one, 4: two})
+        one.doRead = lambda: self.reactor._selectables.clear()  # type: ignore[method-assign]
+        self.poll((3, 1), (4, 1))
+        self.assertEqual(two.reads, 0)
+
+    def test_other_events(self) -> None:
+        """Whatever else happened is Twisted's to deal with."""
+        one = self.reactor._selectables[3] = Selectable()
+        self.poll((3, 5), (3, 16))
+        self.assertEqual(self.others, [(one, 3, 5), (one, 3, 16)])
+        self.assertEqual(one.reads, 0)
+
+
 class TurnTests(SynchronousTestCase):
     """Tests for a turn of the reactor that waits in a hub."""
 
