@@ -40,6 +40,17 @@ def counted(kind: bytes, items: list[bytes], size: int) -> bytes:
     return b"%s%d\r\n" % (kind, size) + b"".join(items)
 
 
+def streamed(kind: bytes, items: list[bytes]) -> bytes:
+    """Make the bytes of an aggregate whose end is not known before it comes."""
+    return b"%s?\r\n%s.\r\n" % (kind, b"".join(items))
+
+
+def in_pieces(pieces: list[bytes]) -> bytes:
+    """Make the bytes of a string that comes in pieces."""
+    whole = b"".join(blob(b";", piece) for piece in pieces if piece)
+    return b"$?\r\n%s;0\r\n" % whole
+
+
 texts = st.one_of(
     st.binary(max_size=12), st.sampled_from([b"\r\n|1\r\n", b"a\r\n!", b"\r\n*1\r\n"])
 )
@@ -52,6 +63,7 @@ scalars = st.one_of(
     st.floats(allow_nan=False).map(lambda x: b",%s\r\n" % repr(x).encode()),
     st.sampled_from([b"+OK\r\n", b"-ERR x\r\n", b"_\r\n", b"#t\r\n", b"#f\r\n"]),
     st.sampled_from([b"$-1\r\n", b"*-1\r\n"]),
+    st.lists(texts, max_size=3).map(in_pieces),
 )
 
 
@@ -65,13 +77,16 @@ def replies(draw: st.DrawFn, depth: int = 0) -> bytes:
     inner = replies(depth + 1)
     size = draw(st.integers(0, 3))
     items = [draw(inner) for _ in range(size * 2 if kind in b"%|" else size)]
-    return counted(kind, items, size) + (draw(inner) if kind == b"|" else b"")
+    made = streamed(kind, items) if draw(st.booleans()) else counted(kind, items, size)
+    return made + (draw(inner) if kind == b"|" else b"")
 
 
 @st.composite
 def pushes(draw: st.DrawFn) -> bytes:
     """The bytes of one push."""
     items = draw(st.lists(replies(), max_size=3))
+    if draw(st.booleans()):
+        return streamed(b">", items)
     return counted(b">", items, len(items))
 
 
@@ -172,6 +187,18 @@ class RespReaderTests(SynchronousTestCase):
         expected = plain.feed(stream)
         self.assertIsNone(reader.error)
         self.assertEqual(comparable(found), comparable(expected))
+
+    @given(st.lists(messages, max_size=4).map(b"".join))
+    def test_every_byte_like_the_plain_reader(self, stream: bytes) -> None:
+        """The same where each byte of any kind of message comes by itself."""
+        reader, plain = RespReader(), PlainReader()
+        bytes_of = [stream[place : place + 1] for place in range(len(stream))]
+        found = [message for each in bytes_of for message in reader.feed(each)]
+        slowly = [message for each in bytes_of for message in plain.feed(each)]
+        whole = comparable(PlainReader().feed(stream))
+        self.assertEqual((reader.error, plain.error), (None, None))
+        self.assertEqual(comparable(found), whole)
+        self.assertEqual(comparable(slowly), whole)
 
     @given(st.lists(st.binary(max_size=30)))
     def test_anything(self, chunks: list[bytes]) -> None:
