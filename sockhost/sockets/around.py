@@ -15,6 +15,9 @@ from twisted.internet.interfaces import IReactorTime
 from sockhost.interfaces import Disconnected, IClient
 from sockhost.sockets.limits import Counters, Limits
 
+CLOSING = "the socket is being closed"
+"""Why the clients of a server end that drains."""
+
 
 class Phase(Enum):
     """How far a session is."""

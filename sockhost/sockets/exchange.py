@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from sockhost.interfaces import Disconnected, FrameError, IClient
 from sockhost.sockets.answering import OVER, Answering
 from sockhost.sockets.answers import check_payload, settle
-from sockhost.sockets.around import Phase
+from sockhost.sockets.around import CLOSING, Phase
 
 
 @define(eq=False)
@@ -61,12 +61,12 @@ class Exchange(Answering):
     @property
     def busy(self) -> bool:
         """Whether answers are being worked on or are not sent yet."""
-        return self.in_flight > 0 or self.carrier.queued > 0
+        return self.in_flight > 0 or self.carrier.queued > 0 or self._delivering
 
     @property
     def quiet(self) -> bool:
         """Whether it is open, and all that it holds is what it has counted."""
-        owing = self.busy or self._backlog or self._delivering or self._held
+        owing = self.busy or self._backlog or self._held
         over = self.codec.buffered or self.codec.error or self.finished
         open_still = self.phase is Phase.OPEN and not self.server.draining
         return open_still and self._reading and not (owing or over)
@@ -106,6 +106,15 @@ class Exchange(Answering):
         else:
             self._balance()
         self.server.session_changed()
+
+    def handler_called(self) -> None:
+        """The handler has a frame that it was not given here."""
+        self._delivering = True
+
+    def handler_returned(self) -> None:
+        """That call is over."""
+        self._delivering = False
+        self.progress()
 
     def _deliver(self) -> None:
         if self._delivering or self.phase is not Phase.OPEN:
@@ -194,7 +203,9 @@ class Exchange(Answering):
 
     def _balance(self) -> None:
         if self.phase is Phase.OPEN:
-            if self.codec.error is not None:
+            if self.server.draining and not self.busy:
+                self.end(CLOSING)
+            elif self.codec.error is not None:
                 self._read(False)
                 if not (self.in_flight or self._backlog):
                     self.end(str(self.codec.error))

@@ -85,6 +85,8 @@ class Hub:
 
     @ivar watched: what is called, by descriptor.
     @ivar unsettled: what L{settle} is to call.
+    @ivar turning: whether those who have something are being served: one of
+        them may be in the middle of it.
     @ivar share: how much a stream of frames should read in this turn.
     @ivar greedy: the descriptors of those who have read all of their share and
         may have more, those who wait for the longest time in front.
@@ -107,7 +109,7 @@ class Hub:
         self._epoll: select.epoll | None = None
         # How many of the watched are the reactor's own.
         self._nested = 0
-        self._turning = False
+        self.turning = False
         self._settling: IDelayedCall | None = None
 
     # -- who is watched ------------------------------------------------------
@@ -143,7 +145,7 @@ class Hub:
         if self.greedy:
             self.greedy.pop(fd, None)
         if len(self.watched) == self._nested:
-            if self._turning or self._driven:
+            if self.turning or self._driven:
                 self.unsettled.append(self._close_if_empty)
             else:
                 self._close()
@@ -174,7 +176,7 @@ class Hub:
         instead of 5 microseconds each.
         """
         self.unsettled.append(call)
-        if not self._turning and not self._driven and self._settling is None:
+        if not self.turning and not self._driven and self._settling is None:
             self._settling = self._reactor.callLater(0, self._settle_later)
 
     def turn(self, timeout: float = 0) -> None:
@@ -185,11 +187,11 @@ class Hub:
         """
         if self._epoll is None:
             return
-        self._turning = True
+        self.turning = True
         try:
             self.serve(self._epoll.poll(0 if self.unsettled else timeout, EVENTS))
         finally:
-            self._turning = False
+            self.turning = False
 
     def serve(self, happened: list[tuple[int, int]]) -> None:
         """

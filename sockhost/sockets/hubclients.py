@@ -148,9 +148,16 @@ class HubClients:
                 yield each
 
     def wake(self) -> None:
-        """Give everybody a session."""
+        """
+        Give everybody a session.  The handler may just have a frame of one of
+        them, so all are taken for busy until the end of this turn.
+        """
+        hub = self.hub
         for each in self:
-            each.wake()
+            session = each.wake()
+            if hub.turning:
+                session.handler_called()
+                hub.later(session.handler_returned)
 
     def wake_holders(self) -> None:
         """Give a session to those who make the process hold something."""

@@ -138,6 +138,13 @@ class HubReactor(EPollReactor):
                 self._disconnectSelectable(selectable, why, True)
 
     def _turn(self, hub: Hub, timeout: float) -> None:
+        hub.turning = True
+        try:
+            self._spin(hub, timeout)
+        finally:
+            hub.turning = False
+
+    def _spin(self, hub: Hub, timeout: float) -> None:
         poll, watched = hub.poller.poll, hub.watched
         while True:
             happened = poll(0 if hub.unsettled else timeout, EVENTS)

@@ -21,7 +21,7 @@ from zope.interface import implementer
 
 from sockhost.interfaces import IClient, ICodec
 from sockhost.sockets.answers import cancel
-from sockhost.sockets.around import Carrier, Quiet, QuietOnes
+from sockhost.sockets.around import CLOSING, Carrier, Quiet, QuietOnes
 from sockhost.sockets.beside import Beside
 from sockhost.sockets.credentials import (
     HasSocketOptions,
@@ -45,8 +45,6 @@ from sockhost.sockets.trace import Trace, TracingCodec
 Received = Callable[[IClient, bytes], object]
 ReceivedBatch = Callable[[IClient, Sequence[bytes]], object]
 MakeCodec = Callable[[int], ICodec]
-
-CLOSING = "the socket is being closed"
 
 FAREWELL = 5.0
 """Seconds that the handler's C{disconnected} gets when the socket is closed."""
@@ -203,11 +201,10 @@ class FrameServer:
     def drain(self, seconds: float) -> Deferred[None]:
         """
         Give no further frame to the handler, let it answer those that it has,
-        and close every connection.
+        and close every connection: each as soon as nothing is outstanding on
+        it.  A handler may call this; what it returns then is an answer, too.
 
-        @param seconds: how long answers and what is queued are waited for;
-            connections with nothing outstanding are closed when the last has
-            nothing, or when the time is over.
+        @param seconds: how long answers and what is queued are waited for.
         @return: fires when no connection is left and every C{disconnected} has
             ended, or has been cancelled because it takes too long.  Does not
             fail.

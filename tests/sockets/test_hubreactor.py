@@ -103,6 +103,7 @@ class FakeHub:
         self.polled: list[float] = []
         self.events: list[tuple[int, int]] = []
         self.broken = mock.Mock()
+        self.turning = False
         self.on_event: Callable[[], object] = list
         self.unsettled: list[Callable[[], object]] = []
         self.watched = {fd: SimpleNamespace(event=self.event) for fd in range(3)}
@@ -276,6 +277,13 @@ class TurnTests(SynchronousTestCase):
             )
             self.assertEqual(self.poll(hub, 9).polled, polled)
             self.reactor._newTimedCalls.clear()
+
+    def test_turning(self) -> None:
+        """The hub knows whether somebody in it may be in the middle of a call."""
+        hub, told = FakeHub([(1, 1)]), []
+        hub.on_event = lambda: told.append(hub.turning)
+        self.poll(hub, 0)
+        self.assertEqual((told, hub.turning), ([True], False))
 
     def test_breaks(self) -> None:
         """A connection that cannot take its event is ended, and no other."""

@@ -4,17 +4,21 @@ Tests for L{sockhost.sockets.server}.
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted
 from twisted.internet.interfaces import IProtocol, IProtocolFactory
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from sockhost.interfaces import Disconnected
+from sockhost.interfaces import Disconnected, IClient
+from sockhost.sockets.around import CLOSING
 from sockhost.sockets.limits import Limits
-from sockhost.sockets.server import CLOSING, FAREWELL
+from sockhost.sockets.server import FAREWELL
 from sockhost.sockets.wire import pack
-from tests.sockets.fakes import Later, Scripted, Served
+from tests.sockets.fakes import Connection, Later, Scripted, Served
 
 
 class FrameServerTests(SynchronousTestCase):
@@ -122,6 +126,56 @@ class DrainTests(SynchronousTestCase):
         self.assertTrue(connection.wire.disconnecting)
         connection.lose()
         self.assertIsNone(self.successResultOf(drained))
+
+    def test_idle_first(self) -> None:
+        """Clients with nothing outstanding do not wait for those with something."""
+        later = Later()
+        served = Served(Scripted(answer=later))
+        busy, second, idle = (served.connect() for _ in range(3))
+        busy.send(b"a")
+        second.send(b"b")
+        drained = served.server.drain(10)
+        self.assertTrue(idle.wire.disconnecting)
+        self.assertFalse(busy.wire.disconnecting)
+        later[1].callback(None)
+        self.assertTrue(second.wire.disconnecting)
+        self.assertFalse(busy.wire.disconnecting)
+        later[0].callback(None)
+        for each in (busy, second, idle):
+            each.lose()
+        self.assertIsNone(self.successResultOf(drained))
+
+    def test_from_handler(self) -> None:
+        """A handler that drains may answer the frame that it was given."""
+        drained: list[Deferred[None]] = []
+
+        def answer(_: IClient, frame: bytes) -> bytes:
+            if frame == b"stop":
+                drained.append(served.server.drain(10))
+            return frame
+
+        served = Served(Scripted(answer=answer))
+        connection, other = served.connect(), served.connect()
+        self.in_turn(connection, b"a", b"stop", b"b")
+        self.assertFalse(connection.wire.disconnecting)
+        self.assertTrue(other.wire.disconnecting)
+        connection.wire.take()
+        self.assertEqual(
+            b"".join(connection.wire.writes), b"".join(map(pack, (b"a", b"stop")))
+        )
+        self.assertTrue(connection.wire.disconnecting)
+        connection.lose()
+        other.lose()
+        self.assertIsNone(self.successResultOf(drained[0]))
+        self.assertEqual(served.clock.getDelayedCalls(), [])
+
+    def in_turn(self, connection: Connection, *payloads: bytes) -> None:
+        """Send frames as a reactor brings them."""
+        hub: Any = getattr(connection, "hub", SimpleNamespace(settle=lambda: None))
+        hub.turning = True
+        connection.send(*payloads)
+        hub.settle()
+        hub.turning = False
 
     def test_time_is_over(self) -> None:
         """What is not answered in time is cancelled, and cut off."""
