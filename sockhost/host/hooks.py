@@ -34,6 +34,8 @@ class HostHooks:
     _hooks: Any = field(default=None, init=False)
     _started: bool = field(default=False, init=False)
     _waiting: Deferred[Any] | None = field(default=None, init=False)
+    _calls: list[Deferred[Any]] = field(factory=list, init=False)
+    _ending: Deferred[None] | None = field(default=None, init=False)
     log = Logger()
 
     async def startup(self) -> None:
@@ -52,9 +54,10 @@ class HostHooks:
             raise
         except SockhostError as error:
             raise StartupFailed(str(error)) from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self.log.failure("the startup hook failed")
-            raise StartupFailed(f"the startup hook failed: {error}") from error
+            said = repr(error) if isinstance(error, SystemExit) else str(error)
+            raise StartupFailed(f"the startup hook failed: {said}") from error
         finally:
             self._waiting = None
         self._started = True
@@ -78,10 +81,16 @@ class HostHooks:
         )
 
     def cancel(self) -> None:
-        """Cancel C{startup} or C{wait}, whichever is under way."""
+        """Cancel whatever is under way but C{shutdown}."""
         waiting, self._waiting = self._waiting, None
-        if waiting is not None:
-            waiting.cancel()
+        calls, self._calls = self._calls, []
+        for call in ([] if waiting is None else [waiting]) + calls:
+            call.cancel()
+
+    def hurry(self) -> None:
+        """Cancel C{shutdown}, if it is under way."""
+        if self._ending is not None:
+            self._ending.cancel()
 
     async def reconfigure(self) -> None:
         """Call C{reconfigure}; its failure is logged."""
@@ -95,13 +104,25 @@ class HostHooks:
         """Call C{shutdown}, if C{startup} succeeded; its failure is logged."""
         if self._started:
             self._started = False
-            await self._call("shutdown")
+            self._ending = run_hook(self._hooks, "shutdown")
+            self._ending.addErrback(self._blame, "shutdown")
+            await self._ending
+            self._ending = None
 
     async def _call(self, name: str) -> None:
+        call = run_hook(self._hooks, name)
+        self._calls.append(call)
         try:
-            await run_hook(self._hooks, name)
-        except Exception:
-            self.log.failure("the {hook} hook failed", hook=name)
+            await call
+        except (Exception, SystemExit):
+            # One that is not among the calls any more was cancelled with them.
+            if call in self._calls:
+                self._blame(Failure(), name)
+        finally:
+            self._calls = [other for other in self._calls if other is not call]
+
+    def _blame(self, failure: Failure, name: str) -> None:
+        self.log.failure("the {hook} hook failed", failure, hook=name)
 
 
 def run_unit_hooks(units: Units, hook: str) -> None:

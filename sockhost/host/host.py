@@ -343,6 +343,7 @@ class Host:
         else:
             self.log.info("{who}: no more grace", who=asked_by)
             self._units.hurry()
+            self._hooks.hurry()
 
     def subscribe(self, notifier: INotifier) -> Callable[[], None]:
         return self._notifiers.subscribe(notifier)
@@ -376,5 +377,6 @@ class Host:
                 self._around.systemd.ready()
         self.publish(Event(at=time.time(), event="reconfigured", fields=found))
         await self._hooks.reconfigure()
-        run_unit_hooks(self._units, "reconfigure")
+        if self._end.status is None:
+            run_unit_hooks(self._units, "reconfigure")
         return found

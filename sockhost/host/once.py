@@ -5,7 +5,7 @@ Doing a thing again only when it has ended, and once for all who ask meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 from attrs import define, field
@@ -41,18 +41,23 @@ class Coalesced(Generic[_T]):
         return waiting
 
     async def _work_off(self) -> None:
-        while self._asking:
-            asking, self._asking = self._asking, []
-            try:
-                result = await self.work(asking[0][0])
-            except Exception:
-                failure = Failure()
-                for waiting in _who_waits(asking):
-                    waiting.errback(failure)
-            else:
-                for waiting in _who_waits(asking):
-                    waiting.callback(result)
-        self._busy = False
+        try:
+            while self._asking:
+                asking, self._asking = self._asking, []
+                await self._work_for(asking)
+        finally:
+            self._busy = False
+
+    async def _work_for(self, asking: Sequence[tuple[str, Deferred[_T]]]) -> None:
+        try:
+            result = await self.work(asking[0][0])
+        except (Exception, SystemExit):
+            failure = Failure()
+            for waiting in _who_waits(asking):
+                waiting.errback(failure)
+        else:
+            for waiting in _who_waits(asking):
+                waiting.callback(result)
 
     def _withdraw(self, waiting: Deferred[_T]) -> None:
         self._asking = [(who, d) for who, d in self._asking if d is not waiting]

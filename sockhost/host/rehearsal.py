@@ -94,7 +94,7 @@ def _lifecycle_problems(config: Config) -> Iterator[Problem]:
 def _make(unit: UnitConfig, host: RehearsalHost) -> Iterator[Problem]:
     try:
         host.child_kind(unit.kind).make(unit.name, unit.own, host)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # A kind may be anybody's, and what it raises is the finding.
         said = str(error) if isinstance(error, SockhostError) else repr(error)
         yield Problem(

@@ -166,7 +166,12 @@ class Units:
         """
         kind = self.kinds[config.kind]
         view = UnitView(self.host, config.name, config.uses)
-        return kind.make(config.name, config.own, view)
+        try:
+            return kind.make(config.name, config.own, view)
+        except SystemExit as error:
+            # It may end itself, but not the host.
+            self.log.failure("making {unit} failed", unit=config.name)
+            raise SockhostError(f"the kind {config.kind} raised {error!r}") from error
 
     def remove(self, name: str) -> None:
         """Forget a unit that is down."""

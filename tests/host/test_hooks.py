@@ -33,7 +33,7 @@ class Lifecycle:
     def _call(self, name: str) -> Any:
         self.calls.append(name)
         answer = self.answers.get(name)
-        if isinstance(answer, Exception):
+        if isinstance(answer, BaseException):
             raise answer
         return answer
 
@@ -171,6 +171,51 @@ class StartupTests(HooksCase):
             self.successResultOf(self.run_hook(name))
             (failure,) = self.flushLoggedErrors(ValueError)
             self.assertEqual(failure.getErrorMessage(), name)
+
+    def test_exits(self) -> None:
+        """A hook that exits has failed, and the host goes on."""
+        Lifecycle.answers["startup"] = SystemExit(3)
+        failure = self.failureResultOf(self.run_hook("startup"), StartupFailed)
+        self.assertEqual(
+            failure.getErrorMessage(), "the startup hook failed: SystemExit(3)"
+        )
+        self.assertEqual(len(self.flushLoggedErrors(SystemExit)), 1)
+        Lifecycle.answers["startup"] = None
+        self.started()
+        for name in ("reconfigure", "reopen_logs", "shutdown"):
+            Lifecycle.answers[name] = SystemExit(0)
+            self.successResultOf(self.run_hook(name))
+            self.assertEqual(len(self.flushLoggedErrors(SystemExit)), 1)
+
+    def test_hurry(self) -> None:
+        """C{shutdown} can be cut short, and as often as it goes on."""
+        chained, again = Deferred[None](), Deferred[None]()
+        chained.addErrback(lambda _: again)
+        Lifecycle.answers["shutdown"] = chained
+        self.started()
+        self.hooks.hurry()
+        ending = self.run_hook("shutdown")
+        self.hooks.hurry()
+        self.assertNoResult(ending)
+        self.hooks.hurry()
+        self.successResultOf(ending)
+        self.hooks.hurry()
+        self.assertEqual(len(self.flushLoggedErrors(CancelledError)), 1)
+
+    def test_cancel_calls(self) -> None:
+        """What is under way when the host stops is cancelled, and no failure."""
+        self.started()
+        for name in ("reconfigure", "reopen_logs"):
+            Lifecycle.answers[name] = Deferred[None]()
+        running = [self.run_hook(name) for name in ("reconfigure", "reopen_logs")]
+        self.hooks.cancel()
+        for one in running:
+            self.successResultOf(one)
+        Lifecycle.answers["reconfigure"] = inner = Deferred[None]()
+        again = self.run_hook("reconfigure")
+        inner.cancel()
+        self.successResultOf(again)
+        self.assertEqual(len(self.flushLoggedErrors(CancelledError)), 1)
 
     def test_none(self) -> None:
         """Without a lifecycle there is nothing to call."""

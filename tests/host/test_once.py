@@ -55,6 +55,15 @@ class CoalescedTests(SynchronousTestCase):
             self.runs[-1][1].callback(number)
             self.assertEqual(self.successResultOf(asked), number)
 
+    def test_exit(self) -> None:
+        """Work that exits has failed, and is done again for the next."""
+        asked = self.once.call("ann")
+        self.runs[0][1].errback(SystemExit(3))
+        self.failureResultOf(asked, SystemExit)
+        again = self.once.call("bob")
+        self.runs[1][1].callback(1)
+        self.assertEqual(self.successResultOf(again), 1)
+
     def test_failure(self) -> None:
         """A failure reaches all who share the run, and nobody else."""
         first = self.once.call("ann")

@@ -43,7 +43,7 @@ class Kind:
     name: str = "socket"
     config_class: Any = PathConfig
     portable: bool = False
-    error: Exception | None = None
+    error: BaseException | None = None
 
     def make(self, name: str, config: Any, host: IUnitHost) -> IUnit:
         """Make a unit."""
@@ -71,6 +71,7 @@ class RehearseTests(SynchronousTestCase):
         for error, said in (
             (SockhostError("no such tap"), "no such tap"),
             (ValueError("odd"), "ValueError('odd')"),
+            (SystemExit(3), "SystemExit(3)"),
         ):
             problems = self.problems(found, memory=Kind(error=error))
             self.assertEqual(problems[0], f"/a.toml: unit.a: cannot be made: {said}")

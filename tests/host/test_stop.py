@@ -5,7 +5,7 @@ Tests for L{sockhost.host}: every way to its end.
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
 from sockhost.config import RestartPolicy
 from sockhost.host.exit import ExitStatus
@@ -80,10 +80,36 @@ class StopTests(HostCase):
         self.signal("SIGTERM")
         self.assertEqual(self.unit("a").calls[-1], "abort")
         self.stopped("a")
-        self.signal("SIGTERM")
         self.assertNoResult(self.ended)
         self.assertEqual(self.journal.count("shutdown"), 1)
         ending.callback(None)
+        self.assert_ended(ExitStatus.CLEAN)
+
+    def test_shutdown_hangs(self) -> None:
+        """A TERM that comes while C{shutdown} runs cuts that short."""
+        Lifecycle.answers["shutdown"] = Deferred[None]()
+        self.run_host(unit_config("a"))
+        self.ready("a")
+        self.signal("SIGTERM")
+        self.stopped("a")
+        self.assertNoResult(self.ended)
+        self.signal("SIGTERM")
+        self.assertEqual(self.journal.count("shutdown"), 1)
+        self.assertEqual(len(self.flushLoggedErrors(CancelledError)), 1)
+        self.assert_ended(ExitStatus.CLEAN)
+
+    def test_reconfigure_hangs(self) -> None:
+        """A C{reconfigure} that is under way is cancelled."""
+        Lifecycle.answers["reconfigure"] = Deferred[None]()
+        self.run_host(unit_config("a", usable=True))
+        self.ready("a")
+        self.next.append(self.first)
+        asked = self.host.reconfigure("ann")
+        self.assertNoResult(asked)
+        self.signal("SIGTERM")
+        self.successResultOf(asked)
+        self.stopped("a")
+        self.assertNotIn("hook reconfigure", self.unit("a").calls)
         self.assert_ended(ExitStatus.CLEAN)
 
     def test_shutdown_fails(self) -> None:

@@ -6,6 +6,7 @@ Tests for L{sockhost.host.units}.
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import Mock
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -16,6 +17,7 @@ from sockhost.config import Problem, Quarantined, UnitConfig
 from sockhost.host.units import Units, UnitView
 from sockhost.interfaces import (
     GoalChanged,
+    IUnit,
     IUnitHost,
     NoSuchUnit,
     UnitFailed,
@@ -45,7 +47,8 @@ class UnitsCase(SynchronousTestCase):
         self.kind = MemoryKind()
         self.clock = Clock()
         self.changes: list[tuple[str, State]] = []
-        self.units = Units(self.host, {"memory": self.kind}, self.clock, self.change)
+        self.kinds: dict[str, Any] = {"memory": self.kind}
+        self.units = Units(self.host, self.kinds, self.clock, self.change)
 
     def change(self, keeper: Keeper) -> None:
         """Remember what changed."""
@@ -146,6 +149,19 @@ class MakingTests(UnitsCase):
         self.assertEqual(self.state("b"), State.DOWN)
         (failure,) = self.flushLoggedErrors(RuntimeError)
         self.assertEqual(failure.getErrorMessage(), "a is broken")
+
+    def test_exits(self) -> None:
+        """A kind that exits has failed, and the host goes on."""
+
+        def leave(*_given: object) -> IUnit:
+            raise SystemExit(3)
+
+        self.kinds["odd"] = Mock(make=leave)
+        self.load(unit_config("a", kind="odd"), unit_config("b"))
+        reason = self.units.keeper("a").status().reason
+        self.assertEqual(reason, "cannot be made: the kind odd raised SystemExit(3)")
+        self.assertEqual(self.state("b"), State.DOWN)
+        self.assertEqual(len(self.flushLoggedErrors(SystemExit)), 1)
 
     def test_quarantined(self) -> None:
         """A unit whose table is bad is shown with its problems, after the good."""
