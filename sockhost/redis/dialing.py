@@ -14,7 +14,7 @@ from twisted.internet.defer import CancelledError, Deferred, TimeoutError  # noq
 from twisted.internet.error import ConnectError, ConnectingCancelledError
 from twisted.internet.protocol import Factory, Protocol
 
-from sockhost.interfaces import MaybeExecuted, RedisConnectionError
+from sockhost.interfaces import MaybeExecuted, RedisConnectionError, RedisError
 from sockhost.redis.connection import RedisConnection
 from sockhost.redis.credentials import Provider, ask, find_provider
 from sockhost.redis.greeting import Greeting, greet
@@ -108,19 +108,25 @@ class Dialer:
             await greet(connection, greeting)
             if self.finder is not None:
                 await self.finder.check(connection)
-        except MaybeExecuted:
+        except BaseException as error:
+            # Of one that was lost the reason is the one that it had before.
+            connection.abort(RedisConnectionError(str(error)))
             reason = await connection.when_disconnected()
-            raise RedisConnectionError(f"{url}: {reason}") from None
-        except BaseException:
-            connection.abort()
-            await connection.when_disconnected()
+            if isinstance(error, MaybeExecuted):
+                raise RedisConnectionError(f"{url}: {reason}") from None
             raise
         return connection
 
     async def _introduction(self) -> Greeting:
         if self._provider is None:
             return self.greeting
-        username, password = await ask(self._provider)
+        try:
+            username, password = await ask(self._provider)
+        except (CancelledError, RedisError):
+            raise
+        except Exception as error:
+            text = f"credentials: {type(error).__name__}: {error}"
+            raise RedisConnectionError(text) from error
         return evolve(self.greeting, username=username, password=password)
 
     async def _reach(self, url: RedisURL) -> RedisConnection:

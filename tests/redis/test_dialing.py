@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from sockhost.interfaces import RedisConnectionError, RedisError
+from sockhost.interfaces import MaybeExecuted, RedisConnectionError, RedisError
 from sockhost.redis.connection import RedisConnection
 from sockhost.redis.dialing import Dialer
 from sockhost.redis.settings import RedisConfig
@@ -100,3 +100,32 @@ class DialTests(SynchronousTestCase):
         failure = self.failureResultOf(dialing, RedisConnectionError)
         self.assertIn("not that one", str(failure.value))
         self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_limit_of_commands(self) -> None:
+        """A greeting that is not answered in time leaves no connection."""
+        dialing = self.dialer(timeout=1.0, connect_timeout=5.0).dial()
+        wire = self.server.accept()
+        self.reactor.pump([0.25] * 6)
+        failure = self.failureResultOf(dialing, RedisConnectionError)
+        self.assertNotIsInstance(failure.value, MaybeExecuted)
+        self.assertIn("no reply in the time", str(failure.value))
+        self.assertTrue(wire.aborted)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_failing_credentials(self) -> None:
+        """Whatever their provider raises, there is no connection because of it."""
+
+        def away() -> tuple[None, str]:
+            raise OSError("the vault is away")
+
+        dialing = self.dialer(credentials=away).dial()
+        failure = self.failureResultOf(dialing, RedisConnectionError)
+        self.assertIn("OSError: the vault is away", str(failure.value))
+
+    def test_cancelled_credentials(self) -> None:
+        """Cancelling gives up the wait for them."""
+        asked: Deferred[Any] = Deferred()
+        dialing = self.dialer(credentials=lambda: asked).dial()
+        dialing.cancel()
+        self.failureResultOf(dialing, CancelledError)
+        self.assertTrue(asked.called)
