@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
@@ -233,9 +233,7 @@ class RedisClient(ListeningClient, WorkingClient):
         self._supply.close()
         self.lifetime.end()
         self._end_listening(self._supply.closed_error())
-        if self.on_close is not None:
-            return self.on_close(timeout)
-        return self.drain(timeout)
+        return Deferred.fromCoroutine(self._close(timeout))
 
     def abort(self) -> Deferred[None]:
         """
@@ -245,9 +243,7 @@ class RedisClient(ListeningClient, WorkingClient):
         @return: like that of L{close}.
         """
         self._supply.close()
-        if self.connection is not None:
-            self.connection.abort()
-        self._dedicated.abort(self._supply.closed_error())
+        self.cut()
         return self.close(0.0)
 
     # -- for what owns the connection ---------------------------------------
@@ -259,6 +255,27 @@ class RedisClient(ListeningClient, WorkingClient):
         """
         self._supply.close()
         return Deferred.fromCoroutine(self._drain(timeout))
+
+    async def _close(self, timeout: float) -> None:
+        ended = None if self.on_close is None else self.on_close(timeout)
+        # Also where the connection is being made anew, or closed more slowly.
+        await self.drain(timeout)
+        await (ended or succeed(None))
+
+    def cut(self) -> None:
+        """End all connections at once."""
+        if self.connection is not None:
+            self.connection.abort()
+        self._dedicated.abort(self._supply.closed_error())
+
+    def part(self, reason: RedisError) -> Deferred[None]:
+        """
+        End what is left when the shared connection was lost.  What wants a
+        connection of its own waits for the next L{attach}.
+
+        @return: fires when nothing is left.
+        """
+        return self._dedicated.part(reason)
 
     async def _drain(self, timeout: float) -> None:
         others = self._dedicated.close(timeout)

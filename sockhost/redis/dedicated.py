@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
@@ -22,6 +23,32 @@ Connector = Callable[[], Deferred[RedisConnection]]
 
 # How long an idle connection is kept.
 IDLE = 30.0
+
+
+@define(eq=False)
+class _Making:
+    """
+    A connection that is being made.
+
+    @ivar why: why it was given up, or C{None}.
+    @ivar over: are fired when nothing of the attempt is left.
+    """
+
+    work: Deferred[RedisConnection]
+    why: str | None = None
+    over: list[Deferred[None]] = field(factory=list)
+
+    def give_up(self, why: str) -> None:
+        """Have the attempt fail."""
+        if self.why is None:
+            self.why = why
+            self.work.cancel()
+
+    def when_over(self) -> Deferred[None]:
+        """Fires when nothing of it is left."""
+        over: Deferred[None] = Deferred()
+        self.over.append(over)
+        return over
 
 
 @define
@@ -41,9 +68,12 @@ class Dedicated:
     connector: Connector | None = None
     _idle: dict[RedisConnection, IDelayedCall] = field(factory=dict)
     _lent: set[RedisConnection] = field(factory=set)
-    _making: dict[Deferred[RedisConnection], None] = field(factory=dict)
+    # Those that were ended, until they are gone.
+    _ending: set[RedisConnection] = field(factory=set)
+    _making: dict[_Making, None] = field(factory=dict)
     _waiting: deque[Deferred[None]] = field(factory=deque)
-    _closed: bool = False
+    # Why nothing is lent.
+    _refusal: str | None = None
 
     def __len__(self) -> int:
         return len(self._idle) + len(self._lent) + len(self._making)
@@ -65,23 +95,35 @@ class Dedicated:
         if connection not in self._lent:
             return
         self._lent.discard(connection)
-        if connection.reusable and not self._closed:
+        if connection.reusable and self._refusal is None:
             call = self._clock.callLater(IDLE, self._drop, connection)
             self._idle[connection] = call
         else:
-            connection.abort()
+            self._end(connection)
         self._next()
 
     def open(self) -> None:
-        """Lend again, after L{close}."""
-        self._closed = False
+        """Lend again, after L{close} or L{part}."""
+        self._refusal = None
 
     def abort(self, reason: RedisError) -> None:
         """End all connections at once, those that are lent too."""
         for connection in [*self._idle, *self._lent]:
             connection.abort(reason)
         for making in list(self._making):
-            making.cancel()
+            making.give_up(str(reason))
+
+    def part(self, reason: RedisError) -> Deferred[None]:
+        """
+        Lend no more before L{open}, and end all connections at once, unless
+        they are being closed already.
+
+        @return: fires when all are gone.
+        """
+        if self._refusal is None:
+            self._refuse(str(reason))
+            self.abort(reason)
+        return Deferred.fromCoroutine(self._gather(self._ends()))
 
     def close(self, timeout: float) -> Deferred[None]:
         """
@@ -89,55 +131,86 @@ class Dedicated:
 
         @return: fires when all are gone.
         """
-        return Deferred.fromCoroutine(self._close(timeout))
+        closed = "the client is closed"
+        self._refuse(closed)
+        ends = self._ends()
+        for each in [*self._idle, *self._lent]:
+            each.close(timeout)
+        for making in list(self._making):
+            making.give_up(closed)
+        return Deferred.fromCoroutine(self._gather(ends))
 
-    async def _close(self, timeout: float) -> None:
-        self._closed = True
+    def _refuse(self, reason: str) -> None:
+        self._refusal = reason
         waiting, self._waiting = self._waiting, deque()
         for each in waiting:
-            each.errback(_closed())
-        for making in list(self._making):
-            making.cancel()
-        closing = [each.close(timeout) for each in [*self._idle, *self._lent]]
-        for each in closing:
+            # Firing one may have cancelled another.
+            if not each.called:
+                each.errback(RedisConnectionError(reason))
+
+    def _ends(self) -> list[Deferred[Any]]:
+        there = [*self._idle, *self._lent, *self._ending]
+        ends: list[Deferred[Any]] = [each.when_disconnected() for each in there]
+        return ends + [making.when_over() for making in self._making]
+
+    async def _gather(self, ends: list[Deferred[Any]]) -> None:
+        for each in ends:
             await each
 
     async def _borrow(self) -> RedisConnection:
-        while not self._closed:
-            if self._idle:
-                return self._lend_idle()
+        while self._refusal is None:
+            connection = self._lend_idle()
+            if connection is not None:
+                return connection
             if len(self) < self.limit:
                 return await self._make()
             await self._free()
-        raise _closed()
+        raise RedisConnectionError(self._refusal)
 
-    def _lend_idle(self) -> RedisConnection:
-        connection, call = self._idle.popitem()
-        call.cancel()
-        self._lent.add(connection)
-        return connection
+    def _lend_idle(self) -> RedisConnection | None:
+        while self._idle:
+            connection, call = self._idle.popitem()
+            call.cancel()
+            if connection.reusable:
+                self._lent.add(connection)
+                return connection
+            # It is closing, or ends within this turn.
+            self._end(connection)
+        return None
 
     async def _make(self) -> RedisConnection:
         if self.connector is None:
             raise RedisConnectionError("not connected")
-        making = self.connector()
+        making = _Making(self.connector())
         self._making[making] = None
         try:
-            connection = await making
+            connection = await self._made(making)
         except BaseException:
-            del self._making[making]
+            self._forget_making(making)
             self._next()
-            if self._closed:
-                raise _closed() from None
             raise
-        del self._making[making]
-        if self._closed:
-            connection.abort()
-            await connection.when_disconnected()
-            raise _closed()
         self._lent.add(connection)
+        self._forget_making(making)
         connection.when_disconnected().addCallback(self._gone, connection)
         return connection
+
+    async def _made(self, making: _Making) -> RedisConnection:
+        try:
+            connection = await making.work
+        except BaseException:
+            if making.why is not None:
+                raise RedisConnectionError(making.why) from None
+            raise
+        if making.why is not None:
+            connection.abort()
+            await connection.when_disconnected()
+            raise RedisConnectionError(making.why)
+        return connection
+
+    def _forget_making(self, making: _Making) -> None:
+        del self._making[making]
+        for each in making.over:
+            each.callback(None)
 
     async def _free(self) -> None:
         if self.wait <= 0:
@@ -152,7 +225,8 @@ class Dedicated:
                 late.cancel()
 
     def _forget(self, waiting: Deferred[None]) -> None:
-        self._waiting.remove(waiting)
+        if waiting in self._waiting:
+            self._waiting.remove(waiting)
 
     def _late(self, waiting: Deferred[None]) -> None:
         self._waiting.remove(waiting)
@@ -167,15 +241,21 @@ class Dedicated:
 
     def _drop(self, connection: RedisConnection) -> None:
         # A loan does not end it.
+        del self._idle[connection]
+        self._end(connection)
+        self._next()
+
+    def _end(self, connection: RedisConnection) -> None:
+        self._ending.add(connection)
         connection.abort()
 
     def _gone(self, _: RedisError | None, connection: RedisConnection) -> None:
-        self._lent.discard(connection)
+        self._ending.discard(connection)
         call = self._idle.pop(connection, None)
-        if call is not None and call.active():
+        if call is not None:
             call.cancel()
+        elif connection not in self._lent:
+            # Its place was given to another already.
+            return
+        self._lent.discard(connection)
         self._next()
-
-
-def _closed() -> RedisConnectionError:
-    return RedisConnectionError("the client is closed")

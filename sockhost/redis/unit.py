@@ -19,6 +19,7 @@ from sockhost.interfaces import (
     IUnitHost,
     IUnitKind,
     IUsableUnit,
+    RedisConnectionError,
     RedisError,
     UnitLost,
 )
@@ -126,8 +127,8 @@ class RedisUnit:
 
     def abort(self) -> None:
         """See L{IUnit.abort<sockhost.interfaces.IUnit.abort>}."""
-        if self._lost is None and self._connection is not None:
-            self._connection.abort()
+        if self._lost is None:
+            self._client.cut()
 
     def reload(self, config: RedisConfig) -> Deferred[bool]:
         """
@@ -209,10 +210,14 @@ class RedisUnit:
         self._connection = None
         text = f"{self._url}: {reason or 'closed by its user'}"
         lost = UnitLost(text, success=reason is None)
-        if self._watch is None:
-            self._tell_lost(lost)
-        else:
-            self._watch.stop().addCallback(lambda _: self._tell_lost(lost))
+        Deferred.fromCoroutine(self._part(lost))
+
+    async def _part(self, lost: UnitLost) -> None:
+        # Nothing may be left when it is told.
+        if self._watch is not None:
+            await self._watch.stop()
+        await self._client.part(RedisConnectionError(str(lost)))
+        self._tell_lost(lost)
 
     def _moved(self, reason: RedisError) -> None:
         connection = self._connection
@@ -252,16 +257,29 @@ class RedisUnit:
         if connection is None or not self._reconnects(*before):
             return True
         self._connection = None
+        try:
+            await self._reconnect(connection)
+        except RedisError as error:
+            await self._give_up(connection, error)
+        except BaseException as error:
+            await self._give_up(connection, error)
+            raise
+        return True
+
+    async def _reconnect(self, connection: RedisConnection) -> None:
         await connection.close(self.grace)
         if self._lost is None:
             # Told to stop meanwhile.
             raise CancelledError
         self._attempt = Deferred.fromCoroutine(self._connect())
-        try:
-            await self._attempt
-        except RedisError as error:
-            self._tell_lost(UnitLost(str(error)))
-        return True
+        await self._attempt
+
+    async def _give_up(self, connection: RedisConnection, why: BaseException) -> None:
+        if self._lost is not None:
+            text = str(why) or "the reload was given up"
+            connection.abort(RedisConnectionError(text))
+            await connection.when_disconnected()
+            await self._part(UnitLost(text))
 
     def _reconnects(
         self, url: RedisURL, greeting: Greeting, config: RedisConfig

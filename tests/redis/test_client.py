@@ -296,6 +296,22 @@ class CloseTests(_ClientCase):
         self.successResultOf(client.close(3.0))
         self.assertEqual(times, [3.0])
 
+    def test_owner_slower(self) -> None:
+        """What was handed in is closed in any case, and no later than asked."""
+        ended: Deferred[None] = Deferred()
+        self.client.on_close = lambda timeout: ended
+        wire = self.attach()
+        sent = self.client.execute("A")
+        closing = self.client.close(5.0), self.client.close(1.0)
+        self.clock.advance(1.0)
+        self.clock.advance(0)
+        self.failureResultOf(sent, MaybeExecuted)
+        self.assertTrue(wire.aborted)
+        self.assertNoResult(closing[0])
+        ended.callback(None)
+        for each in closing:
+            self.successResultOf(each)
+
     def test_reopen(self) -> None:
         """A closed client can be opened again by its owner."""
         self.successResultOf(self.client.close())

@@ -288,6 +288,47 @@ class LoanTests(_Case):
         self.assertFalse(one.open)
         self.assertEqual((self.client.lent, self.clock.getDelayedCalls()), (0, []))
 
+    def test_idle_to_the_last(self) -> None:
+        """One that is asked for as it is closed is not lent; another is made."""
+        self.attach()
+        one = self.borrow()
+        self.client.release(one)
+        self.clock.callLater(IDLE, self.client.dedicated)
+        self.clock.advance(IDLE)
+        self.assertEqual(len(self.asked), 2)
+        self.assertFalse(one.open)
+
+    def test_idle_closing(self) -> None:
+        """One that is being closed is not lent."""
+        self.attach()
+        one = self.borrow()
+        self.client.release(one)
+        one.close()
+        self.client.dedicated()
+        self.assertEqual(len(self.asked), 2)
+
+    def test_close_ending(self) -> None:
+        """Closing waits for those, too, that were given up before."""
+        shared = self.attach()
+        one = self.borrow()
+        one.execute("GET", "a").addErrback(lambda why: why.trap(MaybeExecuted))
+        self.client.release(one)
+        closed = self.client.close()
+        shared.lose()
+        self.assertNoResult(closed)
+        self.clock.advance(0)
+        self.successResultOf(closed)
+
+    def test_refused_by_turns(self) -> None:
+        """Who waits may give up others that do when the client is closed."""
+        self.attach()
+        self.borrow(), self.borrow()
+        third, fourth = self.client.dedicated(), self.client.dedicated()
+        third.addErrback(lambda _: fourth.cancel())
+        self.client.close()
+        self.successResultOf(third)
+        self.failureResultOf(fourth, CancelledError)
+
     def test_lost_idle(self) -> None:
         """One that is lost while nobody has it is not lent again."""
         self.attach()

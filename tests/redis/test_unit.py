@@ -171,6 +171,60 @@ class StopTests(_UnitCase):
         self.failureResultOf(sent, MaybeExecuted)
         self.assert_nothing_left()
 
+    def test_lost_with_others(self) -> None:
+        """What is told to be lost has left no other connection either."""
+        wire = self.up()
+        blocked = self.client.execute("BLPOP", "q", 0)
+        other = self.server.greet()
+        wire.lose()
+        self.assertEqual(self.losses, [])
+        self.reactor.advance(0)
+        self.assertTrue(other.aborted)
+        self.failureResultOf(blocked, MaybeExecuted)
+        self.assertEqual((len(self.losses), self.client.lent), (1, 0))
+        self.up()
+        self.client.execute("BLPOP", "q", 0)
+        self.assertEqual(self.server.greet().sent(), [[b"BLPOP", b"q", b"0"]])
+
+    def test_lost_while_connecting_others(self) -> None:
+        """Nor one that was being made, and nobody makes another meanwhile."""
+        wire = self.up()
+        blocked = self.client.execute("BLPOP", "q", 0)
+        other = self.server.accept()
+        wire.lose()
+        self.assertEqual(self.losses, [])
+        self.reactor.advance(0)
+        self.assertTrue(other.aborted)
+        self.failureResultOf(blocked, RedisConnectionError)
+        self.assertEqual(len(self.losses), 1)
+
+    def test_abort_others(self) -> None:
+        """An abort ends what blocks too."""
+        self.up()
+        blocked = self.client.execute("BLPOP", "q", 0)
+        self.server.greet()
+        stopping = self.unit.stop()
+        self.reactor.advance(0)
+        self.assertNoResult(stopping)
+        self.unit.abort()
+        self.reactor.advance(0)
+        self.failureResultOf(blocked, MaybeExecuted)
+        self.successResultOf(stopping)
+        self.assert_nothing_left()
+
+    def test_stop_while_connecting_others(self) -> None:
+        """A stop has ended when what was being connected has, too."""
+        wire = self.up()
+        blocked = self.client.execute("BLPOP", "q", 0)
+        other = self.server.accept()
+        stopping = self.unit.stop()
+        wire.lose()
+        self.assertTrue(other.aborted)
+        self.assertNoResult(stopping)
+        self.reactor.advance(0)
+        self.failureResultOf(blocked, RedisConnectionError)
+        self.successResultOf(stopping)
+
     def test_stop_down(self) -> None:
         """A unit that is down is already stopped."""
         self.successResultOf(self.unit.stop())
@@ -240,6 +294,47 @@ class ReloadTests(_UnitCase):
         self.reactor.advance(0)
         self.server.refuse(ConnectionRefusedError())
         self.assertTrue(self.successResultOf(reloading))
+        self.assertEqual(len(self.losses), 1)
+        self.assert_nothing_left()
+
+    def test_no_credentials(self) -> None:
+        """Where nobody says as whom to connect, the unit is lost."""
+
+        def away() -> tuple[None, str]:
+            raise OSError("the vault is away")
+
+        self.up()
+        reloading = self.unit.reload(evolve(CONFIG, credentials=away))
+        self.reactor.advance(0)
+        self.assertTrue(self.successResultOf(reloading))
+        [loss] = self.losses
+        self.assertIn("the vault is away", str(loss.value))
+        self.assert_nothing_left()
+
+    def test_cancelled_while_draining(self) -> None:
+        """A change that is given up leaves no unit that only seems to be up."""
+        old = self.up()
+        sent = self.client.execute("A")
+        reloading = self.unit.reload(evolve(CONFIG, url="unix:///run/w.sock"))
+        reloading.cancel()
+        self.assertEqual(self.losses, [])
+        self.reactor.advance(0)
+        self.failureResultOf(reloading, CancelledError)
+        self.failureResultOf(sent, MaybeExecuted)
+        self.assertTrue(old.aborted)
+        self.assertEqual(len(self.losses), 1)
+        self.assert_nothing_left()
+
+    def test_cancelled_while_connecting(self) -> None:
+        """So it is where the new connection was being made already."""
+        self.up()
+        reloading = self.unit.reload(evolve(CONFIG, url="unix:///run/w.sock"))
+        self.reactor.advance(0)
+        new = self.server.accept()
+        reloading.cancel()
+        self.reactor.advance(0)
+        self.failureResultOf(reloading, CancelledError)
+        self.assertTrue(new.aborted)
         self.assertEqual(len(self.losses), 1)
         self.assert_nothing_left()
 
