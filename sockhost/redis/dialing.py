@@ -49,6 +49,7 @@ class Dialer:
 
     @ivar url: where to; with a finder, what is told of it.
     @ivar finder: finds the server for each connection, or C{None} for the URL's.
+    @ivar place: of the server that the last connection was made to.
     """
 
     _reactor: Any
@@ -56,6 +57,7 @@ class Dialer:
     url: RedisURL
     greeting: Greeting
     finder: Finder | None = None
+    place: str | None = None
     _provider: Provider | None = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -115,6 +117,7 @@ class Dialer:
             if isinstance(error, MaybeExecuted):
                 raise RedisConnectionError(f"{url}: {reason}") from None
             raise
+        self.place = url.place
         return connection
 
     async def _introduction(self) -> Greeting:

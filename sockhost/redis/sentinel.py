@@ -7,7 +7,8 @@ Theory of operation
 ===================
 
 All Sentinels are asked at once for each connection that is made, and the first
-answer counts, so one that hangs costs nothing.  As a Sentinel may not have
+answer counts, so one that hangs costs nothing.  One that knows fewer others than
+it should is not believed, if the URL says how many.  As a Sentinel may not have
 heard the news, the server that it names is asked for its role before it is
 used; if that is the wrong one, the attempt has failed, and the next asks again.
 
@@ -101,7 +102,8 @@ class Sentinels:
 
         @return: fails with L{RedisConnectionError} if none does.
         """
-        return Deferred.fromCoroutine(first_of([each.dial() for each in self._dialers]))
+        tries = [Deferred.fromCoroutine(self._dial(each)) for each in self._dialers]
+        return Deferred.fromCoroutine(first_of(tries))
 
     async def primary(self, connection: RedisConnection) -> Address:
         """Ask one Sentinel for the primary."""
@@ -116,13 +118,48 @@ class Sentinels:
     async def _find(self) -> RedisURL:
         question = self.primary if self._url.role == "primary" else self._replica
         asking = [
-            Deferred.fromCoroutine(_ask(each, question)) for each in self._dialers
+            Deferred.fromCoroutine(self._ask(each, question)) for each in self._dialers
         ]
         try:
             self.address = await first_of(asking)
         except RedisConnectionError as error:
             raise RedisConnectionError(f"{self._url}: {error}") from None
         return self._url.at(self.address)
+
+    async def _ask(self, dialer: Dialer, question: Question[T]) -> T:
+        connection = await self._dial(dialer)
+        try:
+            return await question(connection)
+        except RedisError as error:
+            raise RedisConnectionError(f"{dialer.url}: {error}") from error
+        finally:
+            connection.abort()
+            await connection.when_disconnected()
+
+    async def _dial(self, dialer: Dialer) -> RedisConnection:
+        connection = await dialer.dial()
+        try:
+            await self._believe(connection)
+        except BaseException as error:
+            connection.abort()
+            await connection.when_disconnected()
+            if isinstance(error, RedisError):
+                raise RedisConnectionError(f"{dialer.url}: {error}") from error
+            raise
+        return connection
+
+    async def _believe(self, connection: RedisConnection) -> None:
+        # One that has lost sight of the others may tell of a primary that they
+        # have replaced.
+        least = self._url.min_other_sentinels
+        if not least:
+            return
+        reply = await connection.execute("SENTINEL", "MASTER", self._url.service)
+        others = int(_fields(reply).get("num-other-sentinels", "0"))
+        if others < least:
+            raise RedisConnectionError(
+                f"it knows {others} other Sentinels, and is not believed below {least}"
+            )
 
     async def _replica(self, connection: RedisConnection) -> Address:
         reply = await connection.execute("SENTINEL", "REPLICAS", self._url.service)
@@ -141,17 +178,6 @@ class Sentinels:
                 f"{self._url}: what a Sentinel says to be the {self._url.role} "
                 f"at {self.address} is not: it is {role}"
             )
-
-
-async def _ask(dialer: Dialer, question: Question[T]) -> T:
-    connection = await dialer.dial()
-    try:
-        return await question(connection)
-    except RedisError as error:
-        raise RedisConnectionError(f"{dialer.url}: {error}") from error
-    finally:
-        connection.abort()
-        await connection.when_disconnected()
 
 
 def _fields(said: Any) -> dict[str, str]:

@@ -73,6 +73,7 @@ class RedisUnit:
         self._client = RedisClient(reactor)
         self._watch: SentinelWatch | None = None
         self._configure(config)
+        self._server: str | None = None
         self._server_version: str | None = None
         self._protocol = 2
         self._connection: RedisConnection | None = None
@@ -149,6 +150,7 @@ class RedisUnit:
         return {
             "url": str(self._url),
             "connected": self._client.connected,
+            "server": self._server,
             "server_version": self._server_version,
             "protocol": self._protocol,
             "queued": self._client.queued,
@@ -194,6 +196,7 @@ class RedisUnit:
     def _use(self, connection: RedisConnection) -> None:
         self.last_error = None
         self._connects += 1
+        self._server = self._dialer.place
         self._server_version = connection.server_version
         self._protocol = connection.protocol
         self._connection = connection

@@ -64,7 +64,12 @@ class Kind(Enum):
 
 _TLS = frozenset({"ca", "cert", "key", "name", "verify"})
 _ONE = frozenset({"client_name", "db"})
-_SENTINEL = _ONE | {"role", "sentinel_user", "sentinel_password"}
+_SENTINEL = _ONE | {
+    "role",
+    "sentinel_user",
+    "sentinel_password",
+    "min_other_sentinels",
+}
 _CLUSTER = frozenset({"client_name", "read"})
 
 
@@ -83,6 +88,7 @@ class RedisURL:
     @ivar tls: C{None} for none.
     @ivar service: what the Sentinels call it.
     @ivar role: which of the servers that the Sentinels know is meant.
+    @ivar min_other_sentinels: how many others a Sentinel must know to be believed.
     @ivar read: where in a cluster to read.
     """
 
@@ -100,6 +106,7 @@ class RedisURL:
     role: str = "primary"
     sentinel_user: str | None = None
     sentinel_password: str | None = field(default=None, repr=False)
+    min_other_sentinels: int = 0
     read: str = "primary"
 
     def __str__(self) -> str:
@@ -125,6 +132,11 @@ class RedisURL:
     def addresses(self) -> tuple[Address, ...]:
         """Host and port of each place that is named, in order."""
         return ((self.host, self.port), *self.others)
+
+    @property
+    def place(self) -> str:
+        """Where one server is: its path, or its host and port."""
+        return self.path or _shown((self.host, self.port))
 
     def at(self, address: Address) -> RedisURL:
         """The same, as that of one server which is found at an address."""
@@ -254,6 +266,7 @@ def _sentinel(
         role=_chosen(options, "role", "primary", "replica", "any"),
         sentinel_user=options.get("sentinel_user"),
         sentinel_password=options.get("sentinel_password"),
+        min_other_sentinels=_count(options, "min_other_sentinels"),
         **common,
     )
 
@@ -319,6 +332,13 @@ def _chosen(options: _Options, name: str, *known: str) -> str:
     if value not in known:
         raise ValueError(f"{name}={value} is none of {', '.join(known)}")
     return value
+
+
+def _count(options: _Options, name: str) -> int:
+    text = options.get(name, "0")
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(f"{name}={text} is no number")
+    return int(text)
 
 
 def _database(text: str) -> int:

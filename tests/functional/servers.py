@@ -172,13 +172,20 @@ class SentinelServers:
     sentinels: list[ValkeyServer]
 
     @classmethod
-    def started(cls, case: _Case, count: int = 3) -> SentinelServers:
-        """Start all, and wait until they know each other."""
-        fast = ("--repl-diskless-sync-delay", "0")
+    def started(
+        cls, case: _Case, count: int = 3, options: tuple[str, ...] = (), more: str = ""
+    ) -> SentinelServers:
+        """
+        Start all, and wait until they know each other.
+
+        @param options: more of the servers' command line.
+        @param more: lines for the configuration of the Sentinels.
+        """
+        fast = ("--repl-diskless-sync-delay", "0", *options)
         primary = ValkeyServer.started(case, *fast)
         of = ("--replicaof", f"127.0.0.1 {primary.port}")
         replica = ValkeyServer.started(case, *fast, *of)
-        sentinels = [_sentinel(case, primary.port, count) for _ in range(count)]
+        sentinels = [_sentinel(case, primary.port, count, more) for _ in range(count)]
         self = cls(primary, replica, sentinels)
         wait_until(self._settled)
         return self
@@ -199,11 +206,11 @@ class SentinelServers:
         )
 
 
-def _sentinel(case: _Case, port: int, count: int) -> ValkeyServer:
+def _sentinel(case: _Case, port: int, count: int, more: str) -> ValkeyServer:
     server = ValkeyServer()
     case.addCleanup(server.remove)
     path = server.directory / "sentinel.conf"
-    path.write_text(SENTINEL.format(port=port, quorum=count // 2 + 1))
+    path.write_text(SENTINEL.format(port=port, quorum=count // 2 + 1) + more)
     server.argv = [str(path), "--sentinel", "--port", str(server.port)]
     server.argv += ["--bind", "127.0.0.1", "--unixsocket", server.path]
     server.start()

@@ -13,23 +13,39 @@ from twisted.trial.unittest import TestCase
 
 from sockhost.interfaces import MaybeExecuted, RedisConnectionError, RedisError
 from sockhost.redis import RedisClient, connect
+from sockhost.redis.resp import encode_command
+from sockhost.redis.settings import RedisConfig
+from sockhost.redis.unit import RedisUnit
 from tests.functional.servers import SentinelServers, wait_until
+from tests.functional.traces import until
 
 REACTOR: Any = reactor
 
 
-class SentinelTests(TestCase):
-    """Finding the server that is meant, whatever becomes of others."""
-
+class SentinelCase(TestCase):
     timeout = 60
+    options: tuple[str, ...] = ()
+    more = ""
 
     def setUp(self) -> None:
-        self.servers = SentinelServers.started(self)
+        self.servers = SentinelServers.started(
+            self, options=self.options, more=self.more
+        )
 
     async def connect(self, url: str, **options: Any) -> RedisClient:
         client = await connect(url, REACTOR, **options)
         self.addCleanup(client.abort)
         return client
+
+    async def write_through(self, client: RedisClient) -> None:
+        """Write, and wait until the replica has it: on one connection."""
+        pieces = (("SET", "k", "before"), ("WAIT", 1, 5000))
+        data = b"".join(encode_command(each) for each in pieces)
+        self.assertEqual(await client.send_many(2, data), [b"OK", 1])
+
+
+class SentinelTests(SentinelCase):
+    """Finding the server that is meant, whatever becomes of others."""
 
     async def role(self, client: RedisClient) -> bytes:
         role: bytes = (await client.execute("ROLE"))[0]
@@ -86,6 +102,22 @@ class SentinelTests(TestCase):
         with self.assertRaisesRegex(RedisConnectionError, "no service 'other'"):
             await self.connect(url)
 
+    async def test_min_other_sentinels(self) -> None:
+        """Those who know enough others are believed, those who do not are not."""
+        client = await self.connect(self.servers.url("?min_other_sentinels=2"))
+        self.assertEqual(await self.role(client), b"master")
+        with self.assertRaisesRegex(RedisConnectionError, "knows 2 other Sentinels"):
+            await self.connect(self.servers.url("?min_other_sentinels=3"))
+
+    async def test_status(self) -> None:
+        """The status of a unit says which server it is connected to."""
+        unit = RedisUnit("store", RedisConfig(url=self.servers.url()), REACTOR)
+        await unit.start(lambda failure: None)
+        self.addCleanup(unit.stop)
+        self.assertEqual(
+            unit.status()["server"], f"127.0.0.1:{self.servers.primary.port}"
+        )
+
     async def test_failover_asked_for(self) -> None:
         """After a failover the same client writes to the new primary."""
         client = await self.connect(self.servers.url(), wait=10.0)
@@ -133,3 +165,65 @@ class SentinelTests(TestCase):
             return int((await client.execute("CONFIG", "GET", "port"))[b"port"])
         except RedisError:
             return 0
+
+
+class AccessTests(SentinelCase):
+    """Servers and Sentinels with users and passwords of their own."""
+
+    options = ("--user", "app", "on", ">secret", "~*", "&*", "+@all")
+    more = "user watcher on >seen ~* &* +@all\n"
+
+    def setUp(self) -> None:
+        super().setUp()
+        for each in self.servers.sentinels:
+            each.call("ACL", "LOG", "RESET")
+
+    def url(self, query: str) -> str:
+        """Where they are, with user and password of the servers."""
+        return self.servers.url(query).replace("://", "://app:secret@")
+
+    def attempts(self) -> int:
+        """How many attempts to log in the Sentinels have refused."""
+        logs = [each.call("ACL", "LOG") for each in self.servers.sentinels]
+        return sum(each.count(b"reason") for each in logs)
+
+    async def test_user(self) -> None:
+        """Sentinels are told their user and password, the server its own."""
+        client = await self.connect(
+            self.url("?sentinel_user=watcher&sentinel_password=seen&client_name=me")
+        )
+        self.assertEqual(await client.execute("ACL", "WHOAMI"), b"app")
+        await until(lambda: len(self.listeners(b"user=watcher")) == 1)
+        self.assertEqual(len(self.listeners(b"user=")), 1)
+        self.assertEqual(self.attempts(), 0)
+
+    def listeners(self, word: bytes) -> list[bytes]:
+        """The connections of ours that listen to a Sentinel, as who they are."""
+        lists = [each.call("CLIENT", "LIST") for each in self.servers.sentinels]
+        lines = [line for each in lists for line in each.split(b"\n")]
+        return [line for line in lines if b"name=me" in line and word in line]
+
+    async def test_password(self) -> None:
+        """A Sentinel that wants a password only is told that."""
+        for each in self.servers.sentinels:
+            each.call("ACL", "SETUSER", "default", "resetpass", ">hidden")
+        client = await self.connect(self.url("?sentinel_password=hidden"))
+        self.assertEqual(await client.execute("ACL", "WHOAMI"), b"app")
+
+    async def test_refused(self) -> None:
+        """Without the right password no Sentinel says anything; why is told."""
+        for each in self.servers.sentinels:
+            each.call("ACL", "SETUSER", "default", "resetpass", ">hidden")
+        for query, why in (
+            ("", "NOAUTH"),
+            ("?sentinel_password=wrong", "WRONGPASS"),
+            ("?sentinel_user=watcher&sentinel_password=wrong", "WRONGPASS"),
+        ):
+            with self.assertRaisesRegex(RedisConnectionError, why):
+                await self.connect(self.url(query))
+
+    async def test_not_theirs(self) -> None:
+        """The Sentinels are not told the password of the servers."""
+        client = await self.connect(self.url(""))
+        self.assertEqual(await client.execute("ACL", "WHOAMI"), b"app")
+        self.assertEqual(self.attempts(), 0)

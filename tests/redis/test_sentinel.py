@@ -4,16 +4,21 @@ Tests for L{sockhost.redis.sentinel} and L{sockhost.redis.racing}.
 
 from __future__ import annotations
 
-from twisted.internet.defer import CancelledError, Deferred
+from collections.abc import Callable
+from typing import Any
+
+from attrs import define, field
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from sockhost.interfaces import IUsableUnit, RedisConnectionError
+from sockhost.interfaces import IUsableUnit, RedisConnectionError, RedisReplyError
 from sockhost.redis.racing import first_of
-from sockhost.redis.sentinel import _address, _fields, _is_fit
+from sockhost.redis.sentinel import Sentinels, _address, _fields, _is_fit
 from sockhost.redis.settings import RedisConfig
 from sockhost.redis.unit import RedisUnit
+from sockhost.redis.url import parse_url
 
 
 class FirstOfTests(SynchronousTestCase):
@@ -64,6 +69,144 @@ class ReplicaTests(SynchronousTestCase):
         ):
             said = {"flags": flags, "master-link-status": link}
             self.assertEqual(_is_fit(said), fit, said)
+
+
+@define(eq=False)
+class FakeSentinel:
+    """
+    A Sentinel, or a server.  Provides what is used of a dialer and of its
+    connection.
+    """
+
+    primary: tuple[str, int] | None = ("p", 1)
+    others: int = 2
+    replicas: list[list[bytes]] = field(factory=list)
+    role: bytes = b"master"
+    hangs: bool = False
+    url: str = "redis://sentinel"
+    open: int = 0
+
+    def dial(self) -> Deferred[Any]:
+        """Connect to it."""
+        if self.hangs:
+            return Deferred()
+        self.open += 1
+        return succeed(self)
+
+    def execute(self, *words: str) -> Deferred[Any]:
+        """Ask it."""
+        match words:
+            case ("ROLE",):
+                return succeed([self.role])
+            case (_, "MASTER", "main"):
+                others = b"%d" % self.others
+                return succeed([b"name", b"main", b"num-other-sentinels", others])
+            case (_, "GET-MASTER-ADDR-BY-NAME", "main"):
+                if self.primary is None:
+                    return succeed(None)
+                host, port = self.primary
+                return succeed([host.encode(), b"%d" % port])
+            case (_, "REPLICAS", "main"):
+                return succeed(self.replicas)
+        return fail(RedisReplyError("ERR unknown"))
+
+    def abort(self) -> None:
+        """Leave it."""
+        self.open -= 1
+
+    def when_disconnected(self) -> Deferred[None]:
+        """It is left."""
+        return succeed(None)
+
+
+def replica(host: str, flags: str = "slave") -> list[bytes]:
+    """What is said of a replica."""
+    said = ("ip", host, "port", "2", "flags", flags, "master-link-status", "ok")
+    return [each.encode() for each in said]
+
+
+class SentinelsTests(SynchronousTestCase):
+    """L{Sentinels}: who is asked, and who is believed."""
+
+    def setUp(self) -> None:
+        self.asked = [FakeSentinel() for _ in range(3)]
+
+    def tearDown(self) -> None:
+        self.assertEqual([each.open for each in self.asked], [0] * 3)
+
+    def sentinels(
+        self, query: str = "", choose: Callable[[Any], Any] = lambda some: some[-1]
+    ) -> Sentinels:
+        dialers: Any = self.asked
+        return Sentinels(parse_url(f"redis+sentinel://h/main{query}"), dialers, choose)
+
+    def found(self, query: str = "") -> str:
+        return self.successResultOf(self.sentinels(query).find()).place
+
+    def refused(self, query: str = "") -> str:
+        finding = self.sentinels(query).find()
+        return str(self.failureResultOf(finding, RedisConnectionError).value)
+
+    def test_one_answers(self) -> None:
+        """One that answers is enough, and where it says is connected to."""
+        self.asked[0].primary = None
+        self.asked[1].hangs = True
+        self.asked[2].primary = ("q", 3)
+        self.assertEqual(self.found(), "q:3")
+
+    def test_none_knows(self) -> None:
+        """Where none knows the service, each says so."""
+        for each in self.asked:
+            each.primary = None
+        self.assertEqual(self.refused().count("no service 'main' is known"), 3)
+
+    def test_min_other_sentinels(self) -> None:
+        """One that knows fewer others than it should is not believed."""
+        self.asked[0].others, self.asked[0].primary = 0, ("old", 1)
+        self.asked[1].others, self.asked[1].primary = 1, ("old", 1)
+        self.assertEqual(self.found("?min_other_sentinels=2"), "p:1")
+        self.assertEqual(self.found("?min_other_sentinels=0"), "old:1")
+        self.assertIn("it knows 0 other", self.refused("?min_other_sentinels=3"))
+
+    def test_listened_to(self) -> None:
+        """Nor is it listened to."""
+        for number, each in enumerate(self.asked):
+            each.others = number
+        sentinels = self.sentinels("?min_other_sentinels=2")
+        connection: Any = self.successResultOf(sentinels.connect())
+        self.assertIs(connection, self.asked[2])
+        connection.abort()
+
+    def test_replica(self) -> None:
+        """Of the replicas, one that is fit is chosen."""
+        for each in self.asked:
+            each.replicas = [replica("a"), replica("b"), replica("c", "s_down,slave")]
+        for query in ("?role=replica", "?role=any"):
+            self.assertEqual(self.found(query), "b:2")
+
+    def test_no_replica(self) -> None:
+        """Without one that is fit, the primary will do for any role only."""
+        self.assertEqual(self.found("?role=any"), "p:1")
+        self.assertIn("no replica is fit", self.refused("?role=replica"))
+
+    def test_wrong_role(self) -> None:
+        """What is not what a Sentinel says of it is not used."""
+        for query, role, right in (
+            ("", b"master", True),
+            ("", b"slave", False),
+            ("", b"sentinel", False),
+            ("?role=replica", b"slave", True),
+            ("?role=replica", b"master", False),
+            ("?role=any", b"slave", True),
+            ("?role=any", b"master", True),
+        ):
+            server: Any = FakeSentinel(role=role)
+            checking = self.sentinels(query).check(server)
+            if right:
+                self.assertIsNone(self.successResultOf(checking))
+            else:
+                failure = self.failureResultOf(checking, RedisConnectionError)
+                self.assertIn("is not: it is", str(failure.value))
 
 
 class UnitTests(SynchronousTestCase):

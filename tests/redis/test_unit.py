@@ -387,6 +387,7 @@ class StatusTests(_UnitCase):
             {
                 "url": "unix:///run/v.sock",
                 "connected": True,
+                "server": "/run/v.sock",
                 "server_version": "9.1.2",
                 "protocol": 3,
                 "queued": 0,

@@ -70,6 +70,7 @@ class ParseUrlTests(SynchronousTestCase):
             ("rediss://h?verify=maybe", "verify=maybe is none of yes, no"),
             ("redis+sentinel://h", "names no service"),
             ("redis+sentinel://h/s?role=master", "primary, replica, any"),
+            ("redis+sentinel://h/s?min_other_sentinels=all", "no number"),
             ("redis+sentinel://h/s?x=1&sentinel_password=secret", "'x'"),
             ("redis+cluster://h,,i", "names no host"),
             ("redis+cluster://h/1", "no databases but 0"),
@@ -96,6 +97,7 @@ class ParseUrlTests(SynchronousTestCase):
         url = parse_url(
             "redis+sentinel://u:p@h,[::1]:7,i:8/my%20db/3"
             "?role=any&sentinel_user=w&sentinel_password=s&client_name=me"
+            "&min_other_sentinels=2"
         )
         self.assertEqual(
             url,
@@ -111,6 +113,7 @@ class ParseUrlTests(SynchronousTestCase):
                 role="any",
                 sentinel_user="w",
                 sentinel_password="s",
+                min_other_sentinels=2,
                 client_name="me",
             ),
         )
