@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
@@ -37,8 +37,12 @@ class FrameProtocol(Protocol):
 
     def connectionMade(self) -> None:
         """A client has connected."""
-        self._session = self._server.open_session(self.transport)
-        self._session.begin()
+        transport: Any = self.transport
+        self._session = self._server.open_session(transport)
+        if self._session is None:
+            transport.abortConnection()
+        else:
+            self._session.begin()
 
     def dataReceived(self, data: bytes) -> None:
         """The client sent something."""
@@ -47,9 +51,9 @@ class FrameProtocol(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The client is gone, or we have closed the connection."""
-        assert self._session is not None
-        self._session.lost(_why(reason, self._session))
-        self._session = None
+        if self._session is not None:
+            self._session.lost(_why(reason, self._session))
+            self._session = None
 
     def fileDescriptorReceived(self, descriptor: int) -> None:
         """A transport that is not meant to take descriptors has taken one."""
@@ -59,6 +63,11 @@ class FrameProtocol(Protocol):
         """See L{Receiver<sockhost.sockets.passing.Receiver>}."""
         assert self._session is not None
         self._session.client.descriptors_received(descriptors)
+
+    def descriptors_lost(self) -> None:
+        """See L{Receiver<sockhost.sockets.passing.Receiver>}."""
+        assert self._session is not None
+        self._session.client.descriptors_lost()
 
     def credentials_received(self, sender: PeerCredentials) -> None:
         """See L{Receiver<sockhost.sockets.passing.Receiver>}."""

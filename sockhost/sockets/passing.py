@@ -45,6 +45,9 @@ class Receiver(Protocol):
         are the protocol's to close from now on.
         """
 
+    def descriptors_lost(self) -> None:
+        """The system had no number left for some that should have come, too."""
+
     def credentials_received(self, sender: PeerCredentials) -> None:
         """Who wrote the bytes that follow."""
 
@@ -119,7 +122,7 @@ class PassingTransport(unix.Server):
     def doRead(self) -> Any:
         """Take what has come."""
         try:
-            data, ancillary, _flags, _ = self.socket.recvmsg(
+            data, ancillary, flags, _ = self.socket.recvmsg(
                 self.bufferSize, _ROOM, socket.MSG_CMSG_CLOEXEC
             )
         except BlockingIOError:
@@ -128,6 +131,9 @@ class PassingTransport(unix.Server):
             return main.CONNECTION_LOST
         for _level, kind, content in ancillary:
             self._take(kind, content)
+        if flags & socket.MSG_CTRUNC:
+            lacking: Any = self.protocol
+            lacking.descriptors_lost()
         return self._dataReceived(data)
 
     def connectionLost(self, reason: Any) -> None:

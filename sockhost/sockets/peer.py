@@ -16,7 +16,7 @@ from zope.interface import implementer
 
 from sockhost.interfaces import FrameError, IClient, SockhostError
 from sockhost.sockets.around import Phase
-from sockhost.sockets.beside import Beside
+from sockhost.sockets.beside import NONE_LEFT, Beside
 from sockhost.sockets.credentials import PeerCredentials
 from sockhost.sockets.identity import groups_of, pidfd_of
 
@@ -140,8 +140,15 @@ class Client:
 
     def descriptors_received(self, descriptors: Sequence[int]) -> None:
         """The client has passed descriptors."""
-        if self.beside is not None and not self.beside.receive(descriptors):
-            self.drop("it passed more descriptors than are taken (max_fds)")
+        refused = None if self.beside is None else self.beside.receive(descriptors)
+        if refused is not None:
+            self.drop(refused)
+
+    def descriptors_lost(self) -> None:
+        """The system had none left for some that the client has passed."""
+        if self.beside is not None:
+            self.beside.close()
+        self.drop(NONE_LEFT)
 
     def credentials_received(self, sender: PeerCredentials) -> None:
         """The kernel says who writes now."""

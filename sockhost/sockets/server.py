@@ -228,13 +228,23 @@ class FrameServer:
             status["latency"] = self.handler.latency.status()
         return status
 
-    def open_session(self, transport: Any) -> Session:
-        """Make the session of a connection, for its protocol."""
+    def open_session(self, transport: Any) -> Session | None:
+        """
+        Make the session of a connection, for its protocol.
+
+        @return: C{None} if the client has a descriptor that is kept, which is
+            seen only now where an endpoint has accepted it.
+        """
+        fileno = getattr(transport, "fileno", None)
+        if fileno is not None and fileno() >= self.kept.first:
+            self.totals.refuse(DESCRIPTORS)
+            self.kept.tell("refuses clients")
+            return None
         outbox = Outbox(as_stream(transport, self.reactor))
         peer = _peer_of(transport)
         session = self.make_session(outbox, peer, self.limits.max_frame)
         if self.max_fds is not None:
-            session.client.beside = Beside(outbox.attach, self.max_fds)
+            session.client.beside = Beside(outbox.attach, self.max_fds, self.kept)
         self.door.enter(peer.uid)
         return session
 

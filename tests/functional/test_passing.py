@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import socket
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
 from sockhost.sockets.credentials import PeerCredentials
+from sockhost.sockets.descriptors import copy_number
 from sockhost.sockets.passing import MAX_AT_ONCE, PassingTransport
 
 
@@ -48,6 +50,10 @@ class Noting(Protocol):
     def descriptors_received(self, descriptors: Sequence[int]) -> None:
         """Note descriptors."""
         self.seen.append(list(descriptors))
+
+    def descriptors_lost(self) -> None:
+        """Note it."""
+        self.seen.append("lost")
 
     def credentials_received(self, sender: PeerCredentials) -> None:
         """Note credentials."""
@@ -129,6 +135,20 @@ class PassingTests(TestCase):
         socket.send_fds(self.theirs, [b"x"], [writer] * MAX_AT_ONCE)
         await self.protocol.bytes_come(1)
         self.assertEqual(len(self.protocol.seen[0]), MAX_AT_ONCE)
+
+    async def test_receive_some(self) -> None:
+        """It is told when there are not enough numbers for those that come."""
+        # So that the reactor has what it opens when it starts.
+        await self.turn()
+        free = copy_number(self.theirs.fileno())
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free + 1, hard))
+        try:
+            socket.send_fds(self.theirs, [b"hello"], [self.theirs.fileno()] * 4)
+            await self.protocol.bytes_come(5)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        self.assertEqual(self.protocol.seen, [[free], "lost", b"hello"])
 
     async def test_credentials(self) -> None:
         """With C{SO_PASSCRED} the writer of the bytes is told."""

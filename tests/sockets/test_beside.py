@@ -8,11 +8,14 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from sockhost.interfaces import Disconnected, FrameError, SockhostError
-from sockhost.sockets.beside import Beside
+from sockhost.sockets.beside import NONE_LEFT, TOO_MANY, Beside
 from sockhost.sockets.credentials import PeerCredentials
+from sockhost.sockets.descriptors import Kept
 from sockhost.sockets.limits import Limits
 from tests.sockets.fakes import Served
 
@@ -23,6 +26,10 @@ class DescriptorCase(SynchronousTestCase):
     def made(self) -> int:
         """Make a descriptor."""
         return os.open("/dev/null", os.O_RDONLY)
+
+    def beside(self, limit: int) -> Beside:
+        """Make what holds them, for a process that may have a thousand."""
+        return Beside(lambda _: None, limit, Kept("kv", Clock(), lambda: 1000))
 
     def assert_closed(self, *descriptors: int) -> None:
         """None of these is open."""
@@ -35,10 +42,10 @@ class BesideTests(DescriptorCase):
 
     def test_take(self) -> None:
         """What comes can be taken, once."""
-        beside = Beside(lambda _: None, 3)
+        beside = self.beside(3)
         first, second = self.made(), self.made()
-        self.assertTrue(beside.receive([first]))
-        self.assertTrue(beside.receive([second]))
+        self.assertIsNone(beside.receive([first]))
+        self.assertIsNone(beside.receive([second]))
         self.assertEqual(beside.take(), [first, second])
         self.assertEqual(beside.take(), [])
         beside.close()
@@ -47,16 +54,28 @@ class BesideTests(DescriptorCase):
 
     def test_too_many(self) -> None:
         """More than may be held are closed, all of them."""
-        beside = Beside(lambda _: None, 2)
+        beside = self.beside(2)
         held = [self.made() for _ in range(3)]
-        self.assertTrue(beside.receive(held[:2]))
-        self.assertFalse(beside.receive(held[2:]))
+        self.assertIsNone(beside.receive(held[:2]))
+        self.assertEqual(beside.receive(held[2:]), TOO_MANY)
         self.assert_closed(*held)
         self.assertEqual(beside.take(), [])
 
+    def test_kept(self) -> None:
+        """Those that no client may have are closed, with all that are held."""
+        beside = self.beside(5)
+        held = [self.made() for _ in range(3)]
+        beside._kept.first = max(held)
+        low = [each for each in held if each < beside._kept.first]
+        self.assertIsNone(beside.receive(low))
+        with capturedLogs() as logged:
+            self.assertEqual(beside.receive([max(held)]), NONE_LEFT)
+        self.assertIn("kv drops clients that pass", str(formatEvent(logged[0])))
+        self.assert_closed(*held)
+
     def test_untaken(self) -> None:
         """What nobody takes is closed in the end."""
-        beside = Beside(lambda _: None, 2)
+        beside = self.beside(2)
         held = self.made()
         beside.receive([held])
         beside.close()
@@ -98,6 +117,18 @@ class ClientTests(DescriptorCase):
         self.connection.lose()
         ((_, reason),) = self.served.handler.gone
         self.assertIn("max_fds", str(reason))
+
+    def test_lost(self) -> None:
+        """So is one that passes what the system has no number for."""
+        held = self.made()
+        self.protocol.descriptors_received([held])
+        self.protocol.descriptors_lost()
+        self.assert_closed(held)
+        self.connection.send(b"ignored")
+        self.assertEqual(self.served.handler.frames, [])
+        self.connection.lose()
+        ((_, reason),) = self.served.handler.gone
+        self.assertEqual(str(reason), NONE_LEFT)
 
     def test_gone(self) -> None:
         """What nobody took is closed when the client has gone."""

@@ -10,6 +10,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted
 from twisted.internet.interfaces import IProtocol, IProtocolFactory
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -18,7 +19,7 @@ from sockhost.sockets.around import CLOSING
 from sockhost.sockets.limits import Limits
 from sockhost.sockets.server import FAREWELL
 from sockhost.sockets.wire import pack
-from tests.sockets.fakes import Connection, Later, Scripted, Served
+from tests.sockets.fakes import Connection, Later, Scripted, Served, Wire
 
 
 class FrameServerTests(SynchronousTestCase):
@@ -39,6 +40,21 @@ class FrameServerTests(SynchronousTestCase):
         first.lose()
         served.connect()
         self.assertEqual(served.server.counters.accepted, 2)
+
+    def test_kept_descriptor(self) -> None:
+        """One that an endpoint gave a descriptor that is kept is closed."""
+        served = Served()
+        wire: Any = Wire()
+        wire.fileno = lambda: served.server.kept.first
+        protocol = served.server.buildProtocol(None)  # type: ignore[arg-type]
+        assert protocol is not None
+        with capturedLogs() as logged:
+            protocol.makeConnection(wire)
+        self.assertTrue(wire.aborted)
+        protocol.connectionLost()
+        self.assertEqual(served.handler.clients, [])
+        self.assertEqual(served.server.counters.refused_for, {"descriptors": 1})
+        self.assertIn("kv refuses clients", str(formatEvent(logged[0])))
 
     def test_transport(self) -> None:
         """A client on a transport has it to show."""
