@@ -16,6 +16,7 @@ from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
 )
 from twisted.internet.protocol import Protocol, connectionDone
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 class FrameProtocol(Protocol):
     """Carries bytes between a transport and a L{Session}."""
 
+    _log = Logger()
+
     def __init__(self, server: FrameServer) -> None:
         self._server = server
         self._session: Session | None = None
@@ -38,7 +41,11 @@ class FrameProtocol(Protocol):
     def connectionMade(self) -> None:
         """A client has connected."""
         transport: Any = self.transport
-        self._session = self._server.open_session(transport)
+        try:
+            self._session = self._server.open_session(transport)
+        except BaseException:
+            # A codec that cannot be made costs its client, and nobody else.
+            self._log.failure("a client of {unit} was lost", unit=self._server.name)
         if self._session is None:
             transport.abortConnection()
         else:

@@ -184,13 +184,20 @@ class HubClients:
             self.wake()
 
     def begin(self, connection: QuietConnection) -> None:
-        """Introduce a client to the handler."""
-        self.server.door.enter(connection.peer.uid)
+        """
+        Introduce a client to the handler.
+
+        @raise Exception: its codec could not be made; it is none of them then.
+        """
+        door, uid = self.server.door, connection.peer.uid
         if self.simple and not self.greeting:
+            door.enter(uid)
             self.server.totals.accepted += 1
             self.quiet += 1
         else:
-            self._session(connection).begin()
+            session = self._session(connection)
+            door.enter(uid)
+            session.begin()
             connection.sleep()
 
     def pace(self, took: float) -> None:

@@ -8,6 +8,7 @@ protocol and an address for each client; here it costs 17.
 
 from __future__ import annotations
 
+import os
 from _socket import socket as RawSocket  # noqa: N812
 from collections.abc import Callable
 from select import EPOLLIN
@@ -154,7 +155,14 @@ class HubListener(UnixListener):
         connection = HubConnection(clients, fd, peer)
         self._hub.watch(fd, connection, EPOLLIN)
         accepted.detach()
-        clients.begin(connection)
+        try:
+            clients.begin(connection)
+        except BaseException:
+            # A codec that cannot be made costs its client, and nobody else.
+            self._log.failure("a client of {path} was lost", path=self.bound.path)
+            self._hub.forget(fd)
+            os.close(fd)
+            return
         if self._guess > 0:
             self._guess -= 1
         elif connection.session is None:

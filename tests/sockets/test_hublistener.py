@@ -36,6 +36,7 @@ from sockhost.sockets.door import (
 from sockhost.sockets.hublistener import GUESS, HubListener
 from sockhost.sockets.limits import Limits
 from sockhost.sockets.listener import PAUSE
+from sockhost.sockets.netstring import NetstringCodec
 from sockhost.sockets.server import FrameServer
 from sockhost.sockets.wire import pack
 from tests.sockets.fakes import Scripted
@@ -276,6 +277,29 @@ class HubListenerTests(SynchronousTestCase):
         self.reactor.advance(PAUSE)
         self.turn()
         self.assertEqual((len(self.handler.clients), self.lost), (1, []))
+
+    def test_no_codec(self) -> None:
+        """One whose codec cannot be made is closed, and costs nobody else."""
+        errors = ValueError("a plugin's"), OSError(errno.EMFILE, "no"), SystemExit(1)
+        self.server.limits = Limits(max_clients=1)
+        for error in errors:
+            self.use_codec(mock.Mock(side_effect=error))
+            client = self.client()
+            self.turn()
+            self.assertEqual(client.recv(1), b"")
+            self.assertEqual(len(self.flushLoggedErrors(type(error))), 1)
+        self.assertEqual(self.server.status()["clients"], 0)
+        self.use_codec(NetstringCodec)
+        client = self.client()
+        client.send(b"1:x,")
+        self.turn(3)
+        self.assertEqual(client.recv(100), b"1:x,")
+        self.assertEqual(self.lost, [])
+
+    def use_codec(self, make_codec: Any) -> None:
+        """Have the clients that come from now on speak another language."""
+        self.server.make_codec = make_codec
+        self.listener._clients = self.listener._new_clients()
 
     def test_gone_already(self) -> None:
         """A client that has gone again keeps nobody else waiting."""

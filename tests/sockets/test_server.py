@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted
@@ -16,6 +17,7 @@ from zope.interface.verify import verifyObject
 
 from sockhost.interfaces import Disconnected, IClient
 from sockhost.sockets.around import CLOSING
+from sockhost.sockets.framing import Length32Codec
 from sockhost.sockets.limits import Limits
 from sockhost.sockets.server import FAREWELL
 from sockhost.sockets.wire import pack
@@ -55,6 +57,22 @@ class FrameServerTests(SynchronousTestCase):
         self.assertEqual(served.handler.clients, [])
         self.assertEqual(served.server.counters.refused_for, {"descriptors": 1})
         self.assertIn("kv refuses clients", str(formatEvent(logged[0])))
+
+    def test_no_codec(self) -> None:
+        """One whose codec cannot be made is closed, logged, and counts nowhere."""
+        served, wire = Served(limits=Limits(max_clients=1)), Wire()
+        for error in (ValueError("a plugin's"), SystemExit(1)):
+            served.server.make_codec = mock.Mock(side_effect=error)
+            protocol = served.server.buildProtocol(None)  # type: ignore[arg-type]
+            assert protocol is not None
+            protocol.makeConnection(wire)
+            self.assertTrue(wire.aborted)
+            protocol.connectionLost()
+            self.assertEqual(len(self.flushLoggedErrors(type(error))), 1)
+        self.assertEqual(served.server.status()["clients"], 0)
+        served.server.make_codec = Length32Codec
+        served.connect().send(b"x")
+        self.assertEqual(served.handler.frames, [b"x"])
 
     def test_transport(self) -> None:
         """A client on a transport has it to show."""
