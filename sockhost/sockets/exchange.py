@@ -64,6 +64,11 @@ class Exchange(Answering):
         return self.in_flight > 0 or self.carrier.queued > 0 or self._delivering
 
     @property
+    def waits(self) -> bool:
+        """Whether frames were read that the handler may not have yet."""
+        return bool(self._backlog) and self.codec.error is None
+
+    @property
     def quiet(self) -> bool:
         """Whether it is open, and all that it holds is what it has counted."""
         owing = self.busy or self._backlog or self._held

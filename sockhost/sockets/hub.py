@@ -90,6 +90,7 @@ class Hub:
     @ivar share: how much a stream of frames should read in this turn.
     @ivar greedy: the descriptors of those who have read all of their share and
         may have more, those who wait for the longest time in front.
+    @ivar muted: the descriptors of which nothing is told.
     """
 
     _log = Logger()
@@ -104,6 +105,7 @@ class Hub:
         self.unsettled: list[Callable[[], None]] = []
         self.share = TURN_BYTES
         self.greedy: dict[int, None] = {}
+        self.muted: set[int] = set()
         self._reactor = reactor
         self._driven = IHubReactor.providedBy(reactor)
         self._epoll: select.epoll | None = None
@@ -125,15 +127,28 @@ class Hub:
         self.watched[fd] = watched
 
     def change(self, fd: int, events: int) -> None:
-        """Wait for other events of a descriptor that is watched."""
-        self.poller.modify(fd, events)
+        """Wait for other events of a descriptor that is watched, or was muted."""
+        if fd in self.muted:
+            self.muted.discard(fd)
+            self.poller.register(fd, events)
+        else:
+            self.poller.modify(fd, events)
+
+    def mute(self, fd: int) -> None:
+        """
+        Be told nothing of a descriptor until L{change} is called for it.  That
+        a connection has ended cannot be masked, and would be told for ever.
+        """
+        self.poller.unregister(fd)
+        self.muted.add(fd)
 
     def unwatch(self, fd: int) -> None:
         """
         Call nobody for this descriptor any more.  It must still be open, and
         an event that this turn has for it already is discarded.
         """
-        self.poller.unregister(fd)
+        if fd not in self.muted:
+            self.poller.unregister(fd)
         self.forget(fd)
 
     def forget(self, fd: int) -> None:
@@ -144,6 +159,8 @@ class Hub:
         del self.watched[fd]
         if self.greedy:
             self.greedy.pop(fd, None)
+        if self.muted:
+            self.muted.discard(fd)
         if len(self.watched) == self._nested:
             if self.turning or self._driven:
                 self.unsettled.append(self._close_if_empty)
@@ -323,6 +340,7 @@ class Hub:
         self._nested = 0
         self.watched.clear()
         self.greedy.clear()
+        self.muted.clear()
 
 
 # By the id of the reactor, which cannot be another's while its hub holds it.

@@ -8,9 +8,12 @@ handler, and writing the answer.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
+from fcntl import ioctl
 from os import read, write
 from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT
+from termios import FIONREAD
 from time import perf_counter
 from typing import Any
 
@@ -20,7 +23,7 @@ from sockhost.interfaces import Disconnected, IClient
 from sockhost.sockets.hubanswers import AnsweringConnection
 from sockhost.sockets.hubclients import READ, ROOM
 from sockhost.sockets.hubcut import LARGEST_IN_RUN, Partial, run_of
-from sockhost.sockets.hubwriter import LARGE
+from sockhost.sockets.hubwriter import LARGE, OPEN
 from sockhost.sockets.wire import HEADER, HEADER_SIZE
 
 ReceivedBatch = Callable[[IClient, Sequence[bytes]], Any]
@@ -48,6 +51,11 @@ costs a microsecond not to find one.
 """
 
 _unpack, _pack = HEADER.unpack_from, HEADER.pack
+
+
+def unread(fd: int) -> int:
+    """Say how many bytes have come that were not read."""
+    return int.from_bytes(ioctl(fd, FIONREAD, bytes(4)), sys.byteorder)
 
 
 class HubConnection(AnsweringConnection):
@@ -126,8 +134,17 @@ class HubConnection(AnsweringConnection):
         if events & EPOLLIN and self.events & EPOLLIN:
             return True
         if events & (EPOLLHUP | EPOLLERR):
-            self.lost(Disconnected("the connection was lost: the client is gone"))
+            if self._has_left_something():
+                self.hub.mute(self.fd)
+            else:
+                self.lost(Disconnected("the connection was lost: the client is gone"))
         return False
+
+    def _has_left_something(self) -> bool:
+        """Say whether the handler may still get frames of one who has gone."""
+        if self.state != OPEN or self.reading or self.clients.server.draining:
+            return False
+        return (self.session is not None and self.session.waits) or unread(self.fd) > 0
 
     def _read_on(self) -> None:
         rest, most = self.rest, min(self.clients.most, self.hub.share)

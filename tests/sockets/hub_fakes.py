@@ -16,6 +16,7 @@ from unittest import mock
 from attrs import define, field
 from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
@@ -154,6 +155,10 @@ def _write(fd: int, data: bytes) -> int:
     return _wires[fd].write(data)
 
 
+def _unread(fd: int) -> int:
+    return len(_wires[fd].inbox)
+
+
 def _writev(fd: int, pieces: Any) -> int:
     return _wires[fd].write(b"".join(pieces))
 
@@ -186,7 +191,7 @@ class HubConnected:
         self.wire.pump()
 
     def lose(self, error: Exception | None = None) -> None:
-        """The connection ends."""
+        """The connection ends, with all that was not given to the handler."""
         self.hub.settle()
         if error is not None and not isinstance(error, ConnectionDone):
             self.wire.error = ConnectionResetError(104, "lost")
@@ -194,6 +199,8 @@ class HubConnected:
         self.hub.settle()
         if self.connection.fd >= 0:
             self.connection.event(EPOLLHUP | EPOLLERR)
+        if self.connection.fd >= 0:
+            self.connection.shut(Failure(error or ConnectionDone()))
 
 
 @define(eq=False)
@@ -252,4 +259,4 @@ class HubTestCase(SynchronousTestCase):
                 _wires.clear()
 
 
-_KERNEL = {"read": _read, "write": _write, "writev": _writev}
+_KERNEL = {"read": _read, "write": _write, "writev": _writev, "unread": _unread}

@@ -89,6 +89,24 @@ class HubTests(HubCase):
         self.hub.doRead()
         self.assertEqual(len(ear.heard), 2)
 
+    def test_mute(self) -> None:
+        """Of one who is muted nothing is told, not even the end, until it changes."""
+        ours, theirs = socket.socketpair()
+        self.addCleanup(ours.close)
+        ear, fd = Ear(), ours.fileno()
+        self.hub.watch(fd, ear, 0)
+        theirs.close()
+        self.hub.doRead()
+        self.hub.mute(fd)
+        self.hub.doRead()
+        self.assertEqual(ear.heard, [select.EPOLLHUP])
+        self.hub.change(fd, select.EPOLLIN)
+        self.hub.doRead()
+        self.assertEqual(ear.heard[1:], [select.EPOLLIN | select.EPOLLHUP])
+        self.hub.mute(fd)
+        self.hub.unwatch(fd)
+        self.assertEqual((self.hub.muted, self.hub.fileno()), (set(), -1))
+
     def test_holds_nothing(self) -> None:
         """It is a reader, and has a descriptor, while it watches something."""
         self.assertEqual(self.hub.fileno(), -1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from functools import partial
-from select import EPOLLIN
+from select import EPOLLERR, EPOLLHUP, EPOLLIN
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -424,6 +424,73 @@ class BatchTests(HubTestCase):
             connection.send(b"a")
             self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
             self.assertTrue(connection.wire.disconnecting)
+
+
+class GoneTests(Case):
+    """A client that goes while it is not read from."""
+
+    def go(self, *unread: bytes) -> None:
+        """Send what is not read, and close the connection."""
+        self.connected.wire.inbox += b"".join(joined(*unread))
+        self.connected.wire.ended = True
+        self.connected.connection.event(EPOLLHUP | EPOLLERR)
+
+    def test_frames_left(self) -> None:
+        """What it had sent before is given to the handler when it may have more."""
+        later = Later()
+        connection = self.connect(later, max_in_flight=2)
+        connection.send(b"a", b"b")
+        self.go(b"c", b"d")
+        self.assertEqual(self.served.handler.gone, [])
+        self.assertIn(connection.connection.fd, self.served.hub.muted)
+        for number in range(2):
+            later[number].callback(None)
+        self.assertEqual(self.served.hub.muted, set())
+        connection.wire.pump()
+        self.assertEqual(self.served.handler.frames, [b"a", b"b", b"c", b"d"])
+        self.assertEqual(self.served.handler.gone, [])
+        connection.connection.event(EPOLLHUP | EPOLLERR)
+        self.assertCountEqual(later.cancelled, later.made[2:])
+        self.assertEqual(len(self.served.handler.gone), 1)
+        self.assertEqual(self.served.server.status()["clients"], 0)
+
+    def test_frames_read(self) -> None:
+        """So is what was read already."""
+        later = Later()
+        connection = self.connect(later, max_in_flight=1)
+        connection.send(b"a", b"b")
+        self.go()
+        self.assertEqual(self.served.handler.gone, [])
+        later[0].callback(None)
+        self.assertEqual(self.served.handler.frames, [b"a", b"b"])
+        connection.connection.event(EPOLLHUP)
+        self.assertEqual(len(self.served.handler.gone), 1)
+
+    def test_nothing_left(self) -> None:
+        """If there is nothing, its requests are cancelled at once."""
+        later = Later()
+        self.connect(later, max_in_flight=1).send(b"a")
+        self.go()
+        self.assertEqual(later.cancelled, later.made)
+        self.assertEqual(len(self.served.handler.gone), 1)
+
+    def test_draining(self) -> None:
+        """So they are when nothing is given to the handler any more."""
+        later = Later()
+        self.connect(later, max_in_flight=1).send(b"a")
+        self.served.server.drain(10)
+        self.go(b"b")
+        self.assertEqual(later.cancelled, later.made)
+
+    def test_ended_while_muted(self) -> None:
+        """The server may end it meanwhile."""
+        connection = self.connect(Later(), max_in_flight=1)
+        connection.send(b"a")
+        self.go(b"b")
+        self.client.drop("no")
+        self.served.hub.settle()
+        self.assertEqual(str(self.served.handler.gone[0][1]), "no")
+        self.assertEqual(self.served.hub.muted, set())
 
 
 class SendTests(Case):
