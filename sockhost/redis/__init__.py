@@ -29,6 +29,7 @@ The modules, each using only those above it::
     dialing     how a connection comes to be (C{credentials}: as whom)
     racing      asking many who should know the same
     sentinel    which server is the primary, and when another one becomes it
+    unsent      why a command was not sent, by type
     dedicated   connections beside the one that all share
     alone       commands that block
     lifetime    what waits, and ends with the client

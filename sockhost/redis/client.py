@@ -315,9 +315,10 @@ class RedisClient(ListeningClient, WorkingClient):
         self.lifetime.begin()
         self._supply.attach(connection)
 
-    def refused(self, reason: str) -> None:
+    def refused(self, reason: str | Exception) -> None:
         """Take note of why an attempt to connect failed."""
-        self._supply.reason = reason
+        self._supply.reason = str(reason)
+        self._supply.why = reason if isinstance(reason, Exception) else None
 
     # -- the ways that few commands take ------------------------------------
 

@@ -25,6 +25,7 @@ from sockhost.interfaces import (
     MaybeExecuted,
     RedisConnectionError,
     RedisError,
+    RedisQueueFull,
     RedisReplyError,
 )
 from sockhost.redis.cluster_nodes import Node
@@ -229,8 +230,11 @@ class Rounds:
         return pieces
 
     def _look_at(self, number: int, reply: Any, asked: Address, moved: _Moved) -> None:
-        if type(reply) is RedisConnectionError:
-            moved.waits.append(number)
+        if isinstance(reply, RedisConnectionError):
+            # That a server that is asked for a connection has refused is a reply
+            # to us, and not to this.
+            if not isinstance(reply, MaybeExecuted | RedisQueueFull):
+                moved.waits.append(number)
         elif isinstance(reply, RedisReplyError):
             if reply.code in REDIRECTIONS:
                 self._redirect(number, reply, asked, moved)

@@ -83,16 +83,16 @@ class Router:
             try:
                 client = way.next()
                 return await send(client, way.asking)
-            except RedisReplyError as error:
-                if error.code not in NOT_EXECUTED:
-                    raise
-                await way.turn(error)
             except MaybeExecuted:
                 self.nodes.refresh_soon()
                 raise
             except RedisQueueFull:
                 raise
             except RedisConnectionError as error:
+                await way.turn(error)
+            except RedisReplyError as error:
+                if error.code not in NOT_EXECUTED:
+                    raise
                 await way.turn(error)
 
 

@@ -14,8 +14,9 @@ from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from sockhost.interfaces import RedisConnectionError, RedisError
+from sockhost.interfaces import RedisConnectionError, RedisError, RedisReplyError
 from sockhost.redis.connection import RedisConnection
+from sockhost.redis.unsent import unsent
 
 #: Makes a connection that has been greeted.  Fails with a L{RedisError}.
 #: Cancelling gives up, and leaves nothing.
@@ -185,9 +186,12 @@ class Dedicated:
         self._making[making] = None
         try:
             connection = await self._made(making)
-        except BaseException:
+        except BaseException as error:
             self._forget_making(making)
             self._next()
+            if isinstance(error, RedisReplyError):
+                # To us, and not to what is to be sent.
+                raise unsent(str(error), error) from error
             raise
         self._lent.add(connection)
         self._forget_making(making)

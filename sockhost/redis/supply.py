@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from sockhost.interfaces import RedisConnectionError, RedisError, RedisQueueFull
 from sockhost.redis.connection import RedisConnection
 from sockhost.redis.slots import Slot
+from sockhost.redis.unsent import unsent
 from sockhost.redis.waiting import Waiting
 
 Told = Callable[[RedisConnection], object]
@@ -35,6 +36,7 @@ class Supply:
     @ivar connection: the one there is, or C{None}.
     @ivar ready: the same, while commands may go to it straight.
     @ivar reason: why there is none, or C{None}.
+    @ivar why: the error that this is the text of, if it is one.
     @ivar closed: C{True} while commands are refused.
     """
 
@@ -45,6 +47,7 @@ class Supply:
     connection: RedisConnection | None = None
     ready: RedisConnection | None = None
     reason: str | None = None
+    why: BaseException | None = None
     closed: bool = False
     attached: list[Told] = field(factory=list)
     detached: list[Told] = field(factory=list)
@@ -118,7 +121,7 @@ class Supply:
     def attach(self, connection: RedisConnection) -> None:
         """Use a connection, which is open and prepared, until it ends."""
         self.closed = False
-        self.reason = None
+        self.reason = self.why = None
         self.connection = connection
         connection.when_disconnected().addCallback(self._lost, connection)
         for tell in self.attached:
@@ -153,6 +156,7 @@ class Supply:
         if self.connection is connection:
             self.connection = self.ready = None
             self.reason = str(reason) if reason is not None else "closed"
+            self.why = reason
             for tell in self.detached:
                 tell(connection)
 
@@ -210,4 +214,4 @@ class Supply:
         return self._absence(f"no connection within {self.wait} s")
 
     def _absence(self, text: str) -> RedisConnectionError:
-        return RedisConnectionError(f"{text}: {self.reason}" if self.reason else text)
+        return unsent(f"{text}: {self.reason}" if self.reason else text, self.why)

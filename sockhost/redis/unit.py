@@ -190,7 +190,7 @@ class RedisUnit:
 
     def _failed(self, error: Exception) -> None:
         self.last_error = error
-        self._client.refused(str(error))
+        self._client.refused(error)
         raise error
 
     def _use(self, connection: RedisConnection) -> None:

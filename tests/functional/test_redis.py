@@ -18,7 +18,7 @@ from twisted.trial.unittest import TestCase
 from sockhost.interfaces import (
     MaybeExecuted,
     RedisConnectionError,
-    RedisError,
+    RedisMaxClients,
     RedisReplyError,
 )
 from sockhost.redis import RedisClient, connect
@@ -223,9 +223,13 @@ class ConnectTests(_ServerCase):
     async def test_too_many(self) -> None:
         """What the server says before it hangs up is the reason."""
         server = ValkeyServer.started(self, "--maxclients", "1")
-        await self.connect(server.tcp_url)
-        with self.assertRaisesRegex(RedisError, "max number of clients"):
+        client = await self.connect(server.tcp_url)
+        with self.assertRaisesRegex(RedisMaxClients, "max number of clients"):
             await connect(server.tcp_url, CLOCK)
+        # That it was not sent is as true.
+        for kind in (RedisMaxClients, RedisConnectionError):
+            with self.assertRaisesRegex(kind, "max number of clients"):
+                await client.execute("BLPOP", "a", 1)
 
     async def test_close_drains(self) -> None:
         """Closing waits for what was sent and refuses what comes after."""
