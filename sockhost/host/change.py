@@ -88,8 +88,8 @@ class Change:
     def _prepare(self, found: Changes) -> None:
         problems: list[Problem] = []
         for name in (*found.added, *found.changed):
-            unit, before = self._wanted(name), self.old.unit(name)
-            if before is not None and _same_unit(before, unit):
+            unit = self._wanted(name)
+            if self._stays(unit):
                 continue
             try:
                 self._made[name] = self.units.make(unit)
@@ -97,6 +97,13 @@ class Change:
                 problems.append(self._blame_maker(unit, error))
         if problems:
             raise ConfigError(problems)
+
+    def _stays(self, unit: UnitConfig) -> bool:
+        before = self.old.unit(unit.name)
+        if before is None or not _same_unit(before, unit):
+            return False
+        # One that could not be made is tried again.
+        return self.units.keepers[unit.name].unit is not None
 
     def _blame_maker(self, unit: UnitConfig, error: Exception) -> Problem:
         # A kind may be anybody's, and what it raises is the finding.
@@ -153,11 +160,20 @@ class Change:
             unit.policy,
             self.asked_by,
             in_place=before is not None and _may_reload(before, unit),
+            held=lambda: self._has_to_wait(name),
         )
         reloading.addCallback(self._renew_users, name)
         if mended:
             self._mended.add(name)
         reloading.addErrback(self._tell_changed, name)
+
+    def _has_to_wait(self, name: str) -> bool:
+        # What it requires may be new, or about to be started again as well.
+        order = self.units.order
+        if order.missing(name) is None:
+            return False
+        order.put_off(name)
+        return True
 
     def _stop(self, name: str) -> None:
         stopping = Deferred.fromCoroutine(self.units.stop(name, self.asked_by))

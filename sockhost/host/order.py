@@ -64,6 +64,12 @@ class StartOrder:
         self.advance()
         return wanted
 
+    def put_off(self, name: str) -> None:
+        """Start a unit that is about to stop when what it requires is there."""
+        if not self._over:
+            self._waiting.add(name)
+            self.want([name])
+
     def forget(self, name: str) -> None:
         """Do not start this any more."""
         self._waiting.discard(name)
@@ -75,7 +81,7 @@ class StartOrder:
         there, instead of trying in vain.
         """
         if self.keepers[name].state is State.BACKOFF and not self._over:
-            missing = self._missing(name)
+            missing = self.missing(name)
             if missing is not None:
                 self._waiting.add(name)
                 self._parked.add(name)
@@ -147,7 +153,7 @@ class StartOrder:
         )
 
     def _blocker(self, name: str) -> str | None:
-        missing = self._missing(name)
+        missing = self.missing(name)
         if missing is not None:
             return missing
         for other in self._follows(name):
@@ -155,7 +161,8 @@ class StartOrder:
                 return f"waits for {other}"
         return None
 
-    def _missing(self, name: str) -> str | None:
+    def missing(self, name: str) -> str | None:
+        """Say what a unit requires that is not there, or C{None}."""
         obstacle = self._obstacle(name)
         if obstacle is not None:
             return obstacle

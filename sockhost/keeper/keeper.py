@@ -33,12 +33,12 @@ from sockhost.keeper.core import Core
 from sockhost.keeper.machine import KeeperMachine
 from sockhost.keeper.restart import RestartHistory
 from sockhost.keeper.turns import Waiters
+from sockhost.keeper.view import unit_status
 from sockhost.status import Goal, State, UnitStatus
 
 __all__ = ["Keeper"]
 
 _LASTING = (State.UP, State.DONE, State.FAILED, State.QUARANTINED)
-"""States that a unit with the goal C{up} may stay in."""
 
 
 class Keeper:
@@ -119,31 +119,7 @@ class Keeper:
 
     def status(self) -> UnitStatus:
         """Describe the unit, now."""
-        core, config = self._core, self._config
-        return UnitStatus(
-            name=self.name,
-            kind=self.kind,
-            goal=core.goal,
-            state=core.state,
-            since=core.since,
-            last_exit=core.last_exit,
-            restarts=core.restarts,
-            next_try=core.next_try,
-            reason=core.reason,
-            description=config.description if config else "",
-            after=config.after if config else (),
-            requires=config.requires if config else (),
-            uses=config.uses if config else (),
-            details=self._details(core.unit),
-        )
-
-    def _details(self, unit: IUnit | None) -> dict[str, object]:
-        try:
-            return dict(unit.status()) if unit is not None else {}
-        except Exception:
-            # A unit may be anybody's, and the status is shown in every change.
-            self._core.log.failure("the status of {unit} failed", unit=self.name)
-            return {}
+        return unit_status(self._core, self.kind, self._config)
 
     def describe(self, config: UnitConfig) -> None:
         """Take what the status says of dependencies from a configuration."""
@@ -255,6 +231,7 @@ class Keeper:
         policy: RestartPolicy | None = None,
         asked_by: str | None = None,
         in_place: bool = True,
+        held: Callable[[], bool] = lambda: False,
     ) -> Deferred[bool]:
         """
         Bring a new configuration to the unit.  A unit that is up, and a usable
@@ -268,6 +245,8 @@ class Keeper:
             fails the Deferred, and the old unit goes on.
         @param policy: the restart policy that goes with it.
         @param in_place: whether the unit that is there can be asked at all.
+        @param held: called when a new unit is to be started; C{True} leaves it
+            down, for L{hold} or L{start} to go on with.
         @return: fires with C{True} when the unit took it, and with C{False}
             when a new unit is up, or at once if it is not to be started now.
             Fails like L{start}, with the failure of the unit's C{reload}, and
@@ -275,29 +254,32 @@ class Keeper:
             was asked.  Cancelling ends the asking, later only the waiting.
         """
         self._reloads += 1
+        unit = self._core.unit if in_place else None
         return Deferred.fromCoroutine(
-            self._reload(config, make, policy, asked_by, in_place, self._reloads)
+            self._reload(
+                unit,
+                config,
+                policy,
+                lambda: self._succeed(make(), policy, asked_by, held),
+            )
         )
 
     async def _reload(
         self,
+        unit: IUnit | None,
         config: Any,
-        make: Callable[[], IUnit],
         policy: RestartPolicy | None,
-        asked_by: str | None,
-        in_place: bool,
-        number: int,
+        anew: Callable[[], Deferred[None]],
     ) -> bool:
-        unit = self._core.unit
-        if in_place and unit is not None and self._may_ask(unit):
+        number = self._reloads
+        if unit is not None and self._may_ask(unit):
             taken = await maybeDeferred(unit.reload, config)
             if number != self._reloads:
                 raise GoalChanged(f"{self.name} was given a newer configuration")
             if taken and unit is self._core.unit:
                 await self._go_on(policy)
                 return True
-        made = make()
-        await self._succeed(made, policy, asked_by)
+        await anew()
         return False
 
     async def _go_on(self, policy: RestartPolicy | None) -> None:
@@ -308,20 +290,28 @@ class Keeper:
             await self.start()
 
     def _succeed(
-        self, unit: IUnit, policy: RestartPolicy | None, asked_by: str | None
+        self,
+        unit: IUnit,
+        policy: RestartPolicy | None,
+        asked_by: str | None,
+        held: Callable[[], bool],
     ) -> Deferred[None]:
         waiting = self._core.when_up.make()
 
         def turn() -> None:
             self._core.successor = unit
             self.take_policy(policy)
-            if self.goal is Goal.UP and self.state is not State.DOWN:
+            if self.goal is Goal.DOWN or self.state is State.DOWN:
+                self._machine.renew()
+                if not waiting.called:
+                    waiting.callback(None)
+            elif not self._core.final and held():
+                self._asked(asked_by, self._machine.stop)
+                self._machine.renew()
+                self._core.when_up.add(waiting)
+            else:
                 self._core.when_up.add(waiting)
                 self._begin(lambda: self._asked(asked_by, self._machine.restart))
-                return
-            self._machine.renew()
-            if not waiting.called:
-                waiting.callback(None)
 
         self._post(turn)
         return waiting

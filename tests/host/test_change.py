@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attrs import evolve
 from twisted.internet.defer import Deferred
 
 from sockhost.config import Config, RestartPolicy, UnitConfig
@@ -16,7 +15,7 @@ from sockhost.host.change import Change
 from sockhost.interfaces import ConfigError, GoalChanged, SockhostError
 from sockhost.status import Goal, State
 from tests.host.test_fakes import MemoryConfig, MemoryKind, config, unit_config
-from tests.host.test_units import BAD, UnitsCase
+from tests.host.test_units import UnitsCase
 
 
 class Refusing:
@@ -250,6 +249,46 @@ class ChangeTests(ChangeCase):
         status = self.units.keeper("b").status()
         self.assertEqual((status.requires, status.description), (("a",), "new"))
 
+    def test_changed_in_order(self) -> None:
+        """A unit that is made anew is not started before what it requires now."""
+        self.run_units(unit_config("b"), unit_config("u", uses=("b",)))
+        old, patient = self.unit("b"), unit_config("a")
+        self.successResultOf(
+            self.change_to(
+                patient,
+                unit_config("b", "a", value=2),
+                unit_config("u", uses=("b",)),
+            )
+        )
+        self.assertEqual(sorted(self.kind.journal), ["start a", "stop b"])
+        old.stopped()
+        self.assertEqual((self.state("b"), self.goal("b")), (State.DOWN, Goal.UP))
+        self.assertEqual(self.units.keeper("b").reason, "waits for a")
+        self.unit("a").ready()
+        self.unit("b").ready()
+        self.assertEqual(self.state("b"), State.UP)
+        # Its user has the client of the one that is no more.
+        self.assertEqual(self.kind.journal[2:], ["start b", "stop u"])
+
+    def test_changed_together(self) -> None:
+        """A unit that is made anew waits for one that is made anew as well."""
+        self.run_units(unit_config("a"), unit_config("b", "a"))
+        olds = [self.unit(name) for name in "ab"]
+        self.change_to(unit_config("a", value=2), unit_config("b", "a", value=2))
+        for old in olds:
+            old.stopped()
+        self.assertEqual(self.kind.journal[2:], ["start a"])
+        self.unit("a").ready()
+        self.assertEqual(self.kind.journal[3:], ["start b"])
+
+    def test_in_place_needs_nothing(self) -> None:
+        """A unit that takes its new configuration goes on, whatever it requires."""
+        self.run_units(unit_config("b"))
+        self.unit("b").takes_reload = True
+        self.change_to(unit_config("a"), unit_config("b", "a", value=2))
+        self.assertEqual(self.kind.journal, ["start a"])
+        self.assertEqual(self.state("b"), State.UP)
+
     def test_uses(self) -> None:
         """New C{uses} are a new unit: a unit knows them from its making."""
         self.run_units(unit_config("store", usable=True), unit_config("kv"))
@@ -294,105 +333,3 @@ class ChangeTests(ChangeCase):
             self.change_to(unit_config("a", description="new"), unit_config("b"))
         )
         self.assertEqual((self.kind.journal, self.goal("a")), ([], Goal.DOWN))
-
-
-class MendedTests(ChangeCase):
-    """A unit whose table was bad and is good now."""
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.run_units(unit_config("a", enabled=False), quarantined=(BAD,))
-
-    def test_started(self) -> None:
-        """It is made and started."""
-        found = self.successResultOf(
-            self.change_to(unit_config("a", enabled=False), unit_config("bad"))
-        )
-        self.assertEqual(found["changed"], ["bad"])
-        self.assertEqual(self.kind.journal, ["start bad"])
-        self.unit("bad").ready()
-        self.assertEqual(self.state("bad"), State.UP)
-
-    def test_in_order(self) -> None:
-        """It is not started before what it requires."""
-        self.successResultOf(
-            self.change_to(unit_config("a", enabled=False), unit_config("bad", "a"))
-        )
-        self.assertEqual(self.kind.journal, ["start a"])
-        self.unit("a").ready()
-        self.assertEqual(self.kind.journal, ["start a", "start bad"])
-
-    def test_disabled(self) -> None:
-        """If it is disabled, it stays down."""
-        self.successResultOf(
-            self.change_to(
-                unit_config("a", enabled=False), unit_config("bad", enabled=False)
-            )
-        )
-        self.assertEqual((self.kind.journal, self.state("bad")), ([], State.DOWN))
-
-
-class UsersTests(ChangeCase):
-    """Those whose handlers hold the client of a unit."""
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.store = unit_config("store", usable=True)
-        self.kv = unit_config("kv", uses=("store",))
-        self.run_units(self.store, self.kv)
-
-    def changed_store(self) -> UnitConfig:
-        """Another configuration of the store."""
-        return evolve(self.store, own=MemoryConfig(value=2, usable=True))
-
-    def test_anew(self) -> None:
-        """They are restarted when the unit was made anew and is up."""
-        old = self.unit("store")
-        self.successResultOf(self.change_to(self.changed_store(), self.kv))
-        old.stopped()
-        self.assertNotIn("stop kv", self.kind.journal)
-        self.unit("store").ready()
-        self.assertEqual(self.kind.journal[-1], "stop kv")
-        self.unit("kv").stopped()
-        self.assertEqual(self.kind.journal[-1], "start kv")
-
-    def test_in_place(self) -> None:
-        """They go on when the unit does."""
-        self.unit("store").takes_reload = True
-        self.successResultOf(self.change_to(self.changed_store(), self.kv))
-        self.assertEqual(self.kind.journal, [])
-
-    def test_down(self) -> None:
-        """One that is meant to be down is not started by that."""
-        self.units.keepers["kv"].stop("ann")
-        self.unit("kv").stopped()
-        old = self.unit("store")
-        self.successResultOf(self.change_to(self.changed_store(), self.kv))
-        self.kind.journal.clear()
-        old.stopped()
-        self.unit("store").ready()
-        self.assertEqual(self.kind.journal, ["start store"])
-        self.assertEqual(self.goal("kv"), Goal.DOWN)
-
-
-class OrderAfterwardsTests(ChangeCase):
-    """The order of the units after a change."""
-
-    def test_shown(self) -> None:
-        """The status is in the order of the new configuration."""
-        self.run_units(unit_config("b"), unit_config("c"))
-        self.successResultOf(
-            self.change_to(unit_config("c"), unit_config("a"), unit_config("b"))
-        )
-        self.assertEqual([one.name for one in self.units.status()], ["c", "a", "b"])
-
-    def test_stop(self) -> None:
-        """A unit stops before the new one that it requires now."""
-        self.run_units(unit_config("b"))
-        self.successResultOf(self.change_to(unit_config("a"), unit_config("b", "a")))
-        self.unit("a").ready()
-        self.kind.journal.clear()
-        self.units.stop_all("SIGTERM")
-        self.assertEqual(self.kind.journal, ["stop b"])
-        self.unit("b").stopped()
-        self.assertEqual(self.kind.journal, ["stop b", "stop a"])

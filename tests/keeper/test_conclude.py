@@ -81,7 +81,7 @@ class ConcludeTests(KeeperCase):
         """A new unit that was to take its place is not started any more."""
         self.conclude("up")
         successor = MemoryUnit()
-        waiting = self.keeper.reload("new", lambda: successor)
+        waiting = self.keeper.reload("new", lambda: successor, held=self.fail)
         self.failureResultOf(waiting, GoalChanged)
         self.assertEqual(self.unit.calls, ["reload"])
         self.assertEqual(successor.calls, [])
