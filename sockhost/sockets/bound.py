@@ -20,6 +20,9 @@ from sockhost.sockets.stale import OPEN_THING, Inode, clear_stale, inode_at, pat
 MAX_PATH = 107
 """The greatest length of a socket's path, in bytes."""
 
+BACKLOG = 128
+"""How many clients may wait to be accepted where nothing else is said."""
+
 ABSTRACT = "@"
 """What a path begins with that names no file."""
 
@@ -37,7 +40,7 @@ class BoundSocket:
 
     socket: socket.socket
     path: str
-    _backlog: int = 128
+    _backlog: int = BACKLOG
     _inode: Inode | None = field(default=None, alias="inode")
 
     def fileno(self) -> int:
@@ -90,7 +93,7 @@ def bind_unix(
     mode: int = 0o600,
     owner: str | int | None = None,
     group: str | int | None = None,
-    backlog: int = 128,
+    backlog: int | None = None,
     listen: bool = True,
 ) -> BoundSocket:
     """
@@ -103,6 +106,7 @@ def bind_unix(
         permission.
     @param owner: a user's name or number, C{None} to leave it.
     @param group: a group's name or number, C{None} to leave it.
+    @param backlog: how many clients may wait to be accepted, if not L{BACKLOG}.
     @param listen: C{False} to leave it to L{BoundSocket.listen}: until then
         clients get C{ECONNREFUSED}, and other processes take the file for one
         that was left behind.
@@ -111,6 +115,7 @@ def bind_unix(
         is left of the attempt.
     """
     _check_path(path)
+    backlog = BACKLOG if backlog is None else backlog
     if path.startswith(ABSTRACT):
         return _bind_abstract(path, backlog, listen)
     uid = -1 if owner is None else user_id(owner)
@@ -122,12 +127,13 @@ def bind_unix(
     return bound
 
 
-def adopt_unix(fd: int, backlog: int = 128) -> BoundSocket:
+def adopt_unix(fd: int, backlog: int | None = None) -> BoundSocket:
     """
     Take over a bound Unix socket that was inherited as a descriptor.  Its file
     belongs to somebody else: it is never changed and never removed.
 
     @param fd: the descriptor, which is owned by the result from now on.
+    @param backlog: for L{BoundSocket.listen}, if not L{BACKLOG}.
     @raise SockhostError: it is not a Unix stream socket; it stays open.
     """
     try:
@@ -139,7 +145,8 @@ def adopt_unix(fd: int, backlog: int = 128) -> BoundSocket:
         raise SockhostError(f"descriptor {fd} is not a Unix stream socket")
     inherited.setblocking(False)
     os.set_inheritable(fd, False)
-    return BoundSocket(inherited, shown_address(inherited.getsockname()), backlog)
+    address = shown_address(inherited.getsockname())
+    return BoundSocket(inherited, address, BACKLOG if backlog is None else backlog)
 
 
 def _check_path(path: str) -> None:

@@ -149,7 +149,7 @@ def parse_endpoint(
     mode: str = "0600",
     owner: str | None = None,
     group: str | None = None,
-    backlog: str = "128",
+    backlog: str | None = None,
     allow: str = "",
     deny: str = "",
 ) -> Reach:
@@ -166,7 +166,7 @@ def parse_endpoint(
         mode=mode,
         owner=owner,
         group=group,
-        backlog=_number("backlog", backlog),
+        backlog=None if backlog is None else _number("backlog", backlog),
         allow=_rules(allow),
         deny=_rules(deny),
     )

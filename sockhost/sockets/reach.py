@@ -88,7 +88,8 @@ class Reach:
     @ivar mode: the permissions of the socket file as octal digits, C{"0600"}.
     @ivar owner: the user that the socket file is given to.
     @ivar group: the group that the socket file is given to.
-    @ivar backlog: how many clients may wait to be accepted.
+    @ivar backlog: how many clients may wait to be accepted; 128 if that is not
+        given, or what a socket that was inherited has already.
     @ivar allow: who may connect, as the kernel tells it: users by name or
         number (C{"www-data"}, C{"33"}), groups behind a C{%} (C{"%adm"},
         C{"%4"}; a client's supplementary groups count), C{"*"} for everybody.
@@ -110,7 +111,7 @@ class Reach:
     mode: str = field(default="0600", validator=_mode)
     owner: str | None = None
     group: str | None = None
-    backlog: int = field(default=128, validator=between(1, _MOST))
+    backlog: int | None = field(default=None, validator=optional(between(1, _MOST)))
     allow: tuple[str, ...] = field(default=(), validator=access_rule)
     deny: tuple[str, ...] = field(default=(), validator=access_rule)
     max_clients_per_uid: int = field(default=0, validator=not_negative)
@@ -203,5 +204,15 @@ def _adopt(fd: int, reach: Reach) -> BoundSocket:
     except SockhostError:
         os.close(fd)
         raise
-    bound.listen()
+    try:
+        # What systemd listens on has the Backlog= of its unit.
+        if reach.backlog is not None or not _is_listening(bound.socket):
+            bound.listen()
+    except OSError as error:
+        bound.close()
+        raise SockhostError(f"cannot listen on {reach.where}: {error}") from error
     return bound
+
+
+def _is_listening(adopted: socket.socket) -> bool:
+    return bool(adopted.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))

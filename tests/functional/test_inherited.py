@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -19,6 +20,54 @@ from sockhost.sockets.inherited import InheritedSockets, inherited_sockets
 from sockhost.sockets.reach import Reach, open_socket
 from tests.functional.test_bound_sockets import can_connect
 from tests.functional.test_sockets import ROOT
+
+
+class AdoptTests(SynchronousTestCase):
+    """Tests for L{open_socket} on a descriptor that was inherited."""
+
+    def setUp(self) -> None:
+        """Have a socket that is bound, and does not listen."""
+        directory = tempfile.mkdtemp(prefix="sk")
+        self.addCleanup(shutil.rmtree, directory)
+        self.path = os.path.join(directory, "s")
+        self.made = self.enterContext(socket.socket(socket.AF_UNIX))
+        self.made.bind(self.path)
+
+    def room(self, **keys: Any) -> int:
+        """Say how many clients may wait once it is opened."""
+        open_socket(Reach(fd=self.made.fileno(), **keys)).close()
+        for count in range(50):
+            client = self.enterContext(socket.socket(socket.AF_UNIX))
+            client.setblocking(False)
+            if client.connect_ex(self.path):
+                return count
+        return 50
+
+    def test_bound(self) -> None:
+        """One that does not listen yet does, for the usual number of clients."""
+        self.assertEqual(self.room(), 50)
+
+    def test_listening(self) -> None:
+        """One that listens keeps the backlog that it has, e.g. systemd's."""
+        self.made.listen(3)
+        self.assertEqual(self.room(), 4)
+
+    def test_backlog(self) -> None:
+        """It gets another one if that is said."""
+        self.made.listen(3)
+        self.assertEqual(self.room(backlog=7), 8)
+
+    def test_cannot_listen(self) -> None:
+        """What cannot listen is said so, and nothing is left open."""
+        one, other = socket.socketpair()
+        unbound = socket.socket(socket.AF_UNIX)
+        with one, other, unbound:
+            before = os.listdir("/proc/self/fd")
+            for bad in (one, unbound):
+                given = Reach(fd=bad.fileno())
+                error = self.assertRaises(SockhostError, open_socket, given)
+                self.assertIn(f"cannot listen on fd:{bad.fileno()}", str(error))
+                self.assertEqual(os.listdir("/proc/self/fd"), before)
 
 
 class ClaimTests(SynchronousTestCase):
