@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,12 @@ from twisted.internet.ssl import (
     Certificate,
     PrivateCertificate,
 )
-from twisted.protocols.portforward import ProxyFactory
+from twisted.protocols.portforward import (
+    ProxyClient,
+    ProxyClientFactory,
+    ProxyFactory,
+    ProxyServer,
+)
 
 
 @define
@@ -82,7 +89,12 @@ class Authority:
 
 
 def listen_tls(
-    case: Any, reactor: Any, target: int, own: Path, clients: Path | None = None
+    case: Any,
+    reactor: Any,
+    target: int,
+    own: Path,
+    clients: Path | None = None,
+    change: Callable[[bytes], bytes] = bytes,
 ) -> int:
     """
     Take TLS connections for the test's time, and hand on what they carry.
@@ -90,16 +102,42 @@ def listen_tls(
     @param target: the TCP port on the loopback interface that it goes to.
     @param own: the certificate to show.
     @param clients: vouches for clients, who need a certificate then.
+    @param change: is given what the server says, and returns what is handed on.
     @return: the port.
     """
     trusted = [] if clients is None else [Certificate.loadPEM(clients.read_bytes())]
     options = PrivateCertificate.loadPEM(own.read_bytes()).options(*trusted)
     factory = ProxyFactory("127.0.0.1", target)
+    factory.protocol = partial(_Front, change)  # type: ignore[assignment]
     factory.noisy = False
     port = reactor.listenSSL(0, factory, options, interface="127.0.0.1")
     case.addCleanup(port.stopListening)
     number: int = port.getHost().port
     return number
+
+
+class _Front(ProxyServer):
+    """Hands on what the server says, changed."""
+
+    def __init__(self, change: Callable[[bytes], bytes]) -> None:
+        self._change = change
+
+    @property
+    def clientProtocolFactory(self) -> Any:  # type: ignore[override]
+        """Makes the other side."""
+        factory = ProxyClientFactory()
+        factory.protocol = partial(_Back, self._change)  # type: ignore[assignment]
+        return lambda: factory
+
+
+class _Back(ProxyClient):
+    """Hears what the server says."""
+
+    def __init__(self, change: Callable[[bytes], bytes]) -> None:
+        self._change = change
+
+    def dataReceived(self, data: bytes) -> None:
+        super().dataReceived(self._change(data))
 
 
 def _name(text: str) -> x509.Name:

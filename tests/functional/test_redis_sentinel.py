@@ -4,6 +4,7 @@ The Redis client with servers that Sentinels watch over.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor
@@ -16,6 +17,7 @@ from sockhost.redis import RedisClient, connect
 from sockhost.redis.resp import encode_command
 from sockhost.redis.settings import RedisConfig
 from sockhost.redis.unit import RedisUnit
+from tests.functional.certificates import Authority, listen_tls
 from tests.functional.servers import SentinelServers, wait_until
 from tests.functional.traces import until
 
@@ -37,6 +39,10 @@ class SentinelCase(TestCase):
         self.addCleanup(client.abort)
         return client
 
+    async def role(self, client: RedisClient) -> bytes:
+        role: bytes = (await client.execute("ROLE"))[0]
+        return role
+
     async def write_through(self, client: RedisClient) -> None:
         """Write, and wait until the replica has it: on one connection."""
         pieces = (("SET", "k", "before"), ("WAIT", 1, 5000))
@@ -46,10 +52,6 @@ class SentinelCase(TestCase):
 
 class SentinelTests(SentinelCase):
     """Finding the server that is meant, whatever becomes of others."""
-
-    async def role(self, client: RedisClient) -> bytes:
-        role: bytes = (await client.execute("ROLE"))[0]
-        return role
 
     async def write(self, client: RedisClient) -> None:
         """Write until that succeeds."""
@@ -209,6 +211,31 @@ class AccessTests(SentinelCase):
             each.call("ACL", "SETUSER", "default", "resetpass", ">hidden")
         client = await self.connect(self.url("?sentinel_password=hidden"))
         self.assertEqual(await client.execute("ACL", "WHOAMI"), b"app")
+
+    async def test_tls(self) -> None:
+        """Sentinels and servers are talked to by TLS, each as whom it wants."""
+        authority = Authority.made(Path(self.mktemp()))
+        own = authority.issue("127.0.0.1")
+        primary = self.servers.primary.port
+        front = listen_tls(self, REACTOR, primary, own)
+
+        def lead(data: bytes) -> bytes:
+            # To the front, as Sentinels cannot announce it.
+            return data.replace(b"%d" % primary, b"%d" % front)
+
+        ports = [
+            listen_tls(self, REACTOR, each.port, own, change=lead)
+            for each in self.servers.sentinels
+        ]
+        places = ",".join(f"127.0.0.1:{each}" for each in ports)
+        url = f"rediss+sentinel://app:secret@{places}/main"
+        url += "?sentinel_user=watcher&sentinel_password=seen"
+        client = await self.connect(f"{url}&ca={authority.path}")
+        self.assertEqual(await client.execute("ACL", "WHOAMI"), b"app")
+        self.assertEqual(await self.role(client), b"master")
+        self.assertEqual(self.attempts(), 0)
+        with self.assertRaisesRegex(RedisConnectionError, "verify failed"):
+            await self.connect(url)
 
     async def test_refused(self) -> None:
         """Without the right password no Sentinel says anything; why is told."""
