@@ -4,12 +4,12 @@ The Redis client with a cluster.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from sockhost.interfaces import (
@@ -22,6 +22,7 @@ from sockhost.interfaces import (
 from sockhost.redis import connect
 from sockhost.redis.cluster_keys import slot_of
 from sockhost.redis.subscription import gather
+from tests.functional.cluster_load import Load
 from tests.functional.servers import ClusterServers
 
 REACTOR: Any = reactor
@@ -289,45 +290,53 @@ class MovingTests(ClusterCase):
         self.servers.end_move(slot, source, target)
         self.assertEqual(await both, [b"1", b"3"])
 
+    async def load(self) -> Load:
+        """Have several clients write to a slot and to others, all at once."""
+        clients = [await self.connect(wait=5.0) for _ in range(3)]
+        keys = [f"{{a}}{n}" for n in range(15)] + [f"k{n}" for n in range(6)]
+        load = Load.begun(clients, keys)
+        await load.more()
+        return load
+
+    async def check(self, load: Load) -> None:
+        """All that was acknowledged is there, and no more than can be."""
+        client = await self.connect()
+        self.assertEqual(load.wrong, [])
+        for each in load.writers:
+            value = int(await client.get(each.key))
+            self.assertLessEqual(each.acknowledged, value)
+            self.assertLessEqual(value, each.acknowledged + each.maybe)
+
     async def test_node_added(self) -> None:
-        """A node that comes, and takes slots while we write, is used."""
-        client = await self.connect(wait=5.0)
-        added = self.servers.add()
-        done = 0
-
-        async def write() -> AsyncIterator[None]:
-            nonlocal done
-            while True:
-                await client.execute("INCR", "{a}n")
-                done += 1
-                yield
-
-        source, slot = self.server("a"), slot_of("a")
-        steps = write()
-        for step in range(300):
-            if step == 100:
-                self.servers.begin_move(slot, source, added)
-            if step == 200:
-                self.servers.end_move(slot, source, added)
-            await anext(steps)
-        self.assertEqual(added.call("GET", "{a}n").split()[1], b"300")
+        """A node that comes, and takes slots while many write, is used."""
+        added, source, slot = self.servers.add(), self.server("a"), slot_of("a")
+        load = await self.load()
+        await deferToThread(self.servers.begin_move, slot, source, added)
+        await load.more()
+        await deferToThread(self.servers.end_move, slot, source, added)
+        await load.more()
+        await load.end()
+        await self.check(load)
+        self.assertEqual([each.maybe + each.refused for each in load.writers], [0] * 21)
+        total = b"%d" % load.writers[0].acknowledged
+        self.assertEqual(added.call("GET", load.writers[0].key).split()[1], total)
 
     async def test_node_removed(self) -> None:
-        """A node that gives its slots away while we write may leave."""
-        client = await self.connect(wait=5.0)
+        """A node that gives its slots away while many write may leave."""
         added, slot, home = self.servers.add(), slot_of("a"), self.server("a")
         self.servers.begin_move(slot, home, added)
         self.servers.end_move(slot, home, added)
-        for step in range(400):
-            if step == 100:
-                self.servers.begin_move(slot, added, home)
-            if step == 200:
-                self.servers.end_move(slot, added, home)
-            if step == 300:
-                self.servers.forget(added)
-            self.assertEqual(await client.execute("INCR", "{a}n"), step + 1)
+        load = await self.load()
+        await deferToThread(self.servers.begin_move, slot, added, home)
+        await load.more()
+        await deferToThread(self.servers.end_move, slot, added, home)
+        await load.more()
+        await deferToThread(self.servers.forget, added)
+        await load.more()
+        await load.end()
+        await self.check(load)
+        client = load.writers[0].client
         address = ("127.0.0.1", added.port)
-        client.router.nodes.refresh_soon()
         while address in {each.address for each in client.router.nodes.all}:
             await deferLater(REACTOR, 0.02)
             client.router.nodes.refresh_soon()
@@ -349,22 +358,24 @@ class FailoverTests(ClusterCase):
     replicas = 3
 
     async def test_killed(self) -> None:
-        """When a primary dies, its replica takes over under load; none runs twice."""
-        client = await self.connect(wait=15.0)
-        maybe = 0
-        server = self.server("n")
-        for step in range(400):
-            if step == 100:
-                node = client.node("n")
-                await node.pipeline().set("{n}seen", 1).wait(1, 1000).run()
-                server.kill()
-            try:
-                await client.execute("INCR", "n")
-            except MaybeExecuted:
-                maybe += 1
-        total = int(await client.execute("GET", "n"))
-        self.assertLessEqual(400 - maybe, total)
-        self.assertLessEqual(total, 400)
+        """
+        When a primary dies under load its replica takes over: what that had is
+        there, no command is executed twice, and no reply is another's.
+        """
+        clients = [await self.connect(wait=15.0) for _ in range(3)]
+        keys = [f"{{n}}{number}" for number in range(12)] + ["a", "b", "c"]
+        load = Load.begun(clients, keys, kept=True)
+        await load.more()
+        self.server("n").kill()
+        # There is no other replica to wait for.
+        await load.more(4)
+        await load.end()
+        self.assertEqual(load.wrong, [])
+        for each in load.writers:
+            value = int(await clients[0].get(each.key))
+            self.assertGreater(each.kept, 0)
+            self.assertLessEqual(each.kept, value)
+            self.assertLessEqual(value, each.acknowledged + each.maybe)
 
     async def test_published(self) -> None:
         """A subscription goes on at another node when its own dies."""
