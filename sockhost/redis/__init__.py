@@ -64,23 +64,27 @@ The modules, each using only those above it::
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sockhost.redis.adopting import adopt
     from sockhost.redis.client import RedisClient
+    from sockhost.redis.greeting import Greeting
     from sockhost.redis.standalone import connect
 
-__all__ = ["RedisClient", "connect"]
+__all__ = ["Greeting", "RedisClient", "adopt", "connect"]
+
+_PLACES = {
+    "Greeting": "greeting",
+    "RedisClient": "client",
+    "adopt": "adopting",
+    "connect": "standalone",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # Most of those who import a module of this room need neither.
-    if name == "connect":
-        from sockhost.redis.standalone import connect
-
-        return connect
-    if name == "RedisClient":
-        from sockhost.redis.client import RedisClient
-
-        return RedisClient
+    # Most of those who import a module of this room need none of these.
+    if name in _PLACES:
+        return getattr(import_module(f"sockhost.redis.{_PLACES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,12 +8,15 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, TimeoutError  # noqa: A004
 from twisted.internet.protocol import Factory
 
+from sockhost.interfaces import MaybeExecuted, RedisConnectionError
 from sockhost.redis.client import RedisClient
 from sockhost.redis.connection import RedisConnection
 from sockhost.redis.greeting import Greeting, greet
+from sockhost.redis.resp import RespReader
+from sockhost.redis.values import USUAL_LIMITS, Limits
 
 
 def adopt(
@@ -23,6 +26,9 @@ def adopt(
     timeout: float = 0.0,
     ping_interval: float = 0.0,
     decode: str | None = None,
+    max_queued: int = 100_000,
+    connect_timeout: float = 5.0,
+    limits: Limits = USUAL_LIMITS,
 ) -> Deferred[RedisClient]:
     """
     Use a connected socket: one that was inherited, or passed, or leads through
@@ -36,6 +42,9 @@ def adopt(
     @param timeout: seconds after which a command without a reply fails.
     @param ping_interval: seconds between the pings that look for a dead server.
     @param decode: the encoding of replies, or C{None} for bytes.
+    @param max_queued: how many commands may be unanswered.
+    @param connect_timeout: seconds that the greeting may take.
+    @param limits: what is taken from the server.
     @return: fires with the client when the server has answered.  Fails with
         L{RedisConnectionError<sockhost.interfaces.RedisConnectionError>}, or
         with L{RedisReplyError<sockhost.interfaces.RedisReplyError>} if the
@@ -43,25 +52,41 @@ def adopt(
     """
     if reactor is None:
         from twisted.internet import reactor
-    connection = RedisConnection(reactor, timeout, ping_interval)
+    reader = RespReader(limits)
+    connection = RedisConnection(reactor, timeout, ping_interval, reader=reader)
     factory = Factory.forProtocol(lambda: connection)
     factory.noisy = False
     with connected:
         # It works on a copy.
         connected.setblocking(False)
         reactor.adoptStreamConnection(connected.fileno(), connected.family, factory)
-    client = RedisClient(reactor, wait=0.0, decode=decode)
-    return Deferred.fromCoroutine(_begin(client, connection, greeting or Greeting()))
+    greeting = greeting or Greeting()
+    client = RedisClient(reactor, wait=0.0, max_queued=max_queued, decode=decode)
+    greeted = Deferred.fromCoroutine(greet(connection, greeting))
+    greeted.addTimeout(connect_timeout, reactor)
+    return Deferred.fromCoroutine(_begin(client, connection, greeted, connect_timeout))
 
 
 async def _begin(
-    client: RedisClient, connection: RedisConnection, greeting: Greeting
+    client: RedisClient,
+    connection: RedisConnection,
+    greeted: Deferred[None],
+    limit: float,
 ) -> RedisClient:
     try:
-        await greet(connection, greeting)
-    except BaseException:
-        connection.abort()
-        await connection.when_disconnected()
+        await greeted
+    except BaseException as error:
+        connection.abort(_reason(error, limit))
+        # Of one that was lost the reason is the one that it had before.
+        reason = await connection.when_disconnected()
+        if isinstance(error, MaybeExecuted | TimeoutError):
+            raise RedisConnectionError(str(reason)) from None
         raise
     client.attach(connection)
     return client
+
+
+def _reason(error: BaseException, limit: float) -> RedisConnectionError:
+    if isinstance(error, TimeoutError):
+        return RedisConnectionError(f"no answer within {limit} s")
+    return RedisConnectionError(str(error))

@@ -31,11 +31,9 @@ from sockhost.interfaces import (
     RedisQueueFull,
     RedisReplyError,
 )
-from sockhost.redis import RedisClient, connect
-from sockhost.redis.adopting import adopt
+from sockhost.redis import Greeting, RedisClient, adopt, connect
 from sockhost.redis.formatting import format_command
-from sockhost.redis.greeting import Greeting
-from sockhost.redis.resp import encode_command
+from sockhost.redis.resp import Limits, encode_command
 from tests.functional.servers import ValkeyServer
 from tests.functional.test_redis import settled
 
@@ -156,6 +154,42 @@ class HiredisAsyncTests(_Case):
             greeting = Greeting(username="nobody", password="wrong")
             with self.assertRaises(RedisReplyError):
                 await adopt(connected, reactor, greeting)
+
+    async def test_async_connect_fd_limits(self) -> None:
+        """Its limits are those of any other connection."""
+        with socket.socket(socket.AF_UNIX) as connected:
+            connected.connect(self.server.path)
+            client = await adopt(
+                connected, reactor, max_queued=1, limits=Limits(bulk=64 << 10)
+            )
+        self.addCleanup(client.abort)
+        first = client.execute("ECHO", b"x" * 100_000)
+        with self.assertRaises(RedisQueueFull):
+            await client.execute("PING")
+        with self.assertRaisesRegex(MaybeExecuted, "no length"):
+            await first
+
+    async def test_async_connect_fd_silent(self) -> None:
+        """A server that says nothing, or hangs up, is not waited for for ever."""
+        ours, theirs = socket.socketpair()
+        with theirs, self.assertRaisesRegex(RedisConnectionError, "within 0.05 s"):
+            await adopt(ours, reactor, connect_timeout=0.05)
+        ours, theirs = socket.socketpair()
+        theirs.close()
+        with self.assertRaises(RedisConnectionError) as caught:
+            await adopt(ours, reactor)
+        self.assertNotIsInstance(caught.exception, MaybeExecuted)
+
+    async def test_async_connect_fd_cancelled(self) -> None:
+        """Who gives up leaves nothing."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            adopting = adopt(ours, reactor)
+            adopting.cancel()
+            await self.assertFailure(adopting, CancelledError)
+            theirs.setblocking(True)
+            while theirs.recv(4096):
+                pass
 
     async def test_async_connect_bind(self) -> None:
         """The address to connect from can be said."""
