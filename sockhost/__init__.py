@@ -5,7 +5,8 @@ The map, a line a room, each importing only from those below it::
 
     tap, cli, __main__    the ways in: C{twistd sockhost}, the C{sockhost} command
     host                  keepers in order, run directory, signals, exit status
-    plugins               finding unit kinds;  control: the HTTP/JSON API
+    plugins               finding unit kinds;  control: the HTTP/JSON API;
+                          observe: metrics
     supervise             process and cron units;  workers: warm forked processes
     sockets               framed sockets;  redis: the client;  processes: children
     keeper                goal and actual state of a unit, restart policy

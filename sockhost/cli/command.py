@@ -53,6 +53,7 @@ for _command in (
     clients.clients,
     clients.kick,
     hosts.events,
+    hosts.metrics,
     sending.send,
     hosts.reconfigure,
     hosts.reopen_logs,

@@ -40,6 +40,15 @@ def event_line(event: dict[str, Any]) -> str:
 
 @click.command()
 @run_dir_option
+def metrics(run_dir: str | None) -> None:
+    """Print the numbers of the host and its units, for Prometheus."""
+    with refusals():
+        text = connect(run_dir).read("GET", target("metrics"))
+    click.echo(text, nl=False)
+
+
+@click.command()
+@run_dir_option
 def reconfigure(run_dir: str | None) -> None:
     """Have the host read its configuration again."""
     with refusals():

@@ -21,6 +21,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.server import Request
+from werkzeug.exceptions import NotFound
 from zope.interface import implementer
 
 from sockhost.control.access import Access, asked_by
@@ -37,9 +38,12 @@ from sockhost.control.logs import LineSplitter
 from sockhost.control.streams import EventStream
 from sockhost.interfaces import IHost, INotifier
 from sockhost.processes.output import Follower, tail
-from sockhost.status import Event, to_json
+from sockhost.status import Event, HostStatus, to_json
 
 _T = TypeVar("_T")
+
+Exposition = Callable[[HostStatus], tuple[str, bytes]]
+"""Writes the numbers of a host: says what the format is called, and the text."""
 
 TIMEOUT = 60.0
 """Seconds that a request waits for a unit if it does not say how long."""
@@ -85,6 +89,7 @@ class ControlAPI:
     @ivar _host: the host.
     @ivar _clock: measures time-outs and keep-alives.
     @ivar _access: says who asks, and keeps the record.
+    @ivar _exposition: writes the metrics; C{None} if there are none.
     """
 
     _log = Logger()
@@ -95,6 +100,7 @@ class ControlAPI:
     _host: IHost
     _clock: IReactorTime
     _access: Access
+    _exposition: Exposition | None = None
     _streams: set[EventStream] = field(init=False, factory=set)
 
     def end_streams(self) -> None:
@@ -115,6 +121,15 @@ class ControlAPI:
     def host(self, request: Request) -> bytes:
         """Describe the host and all its units."""
         return write_json(request, to_json(self._host.status()))
+
+    @app.route("/metrics", methods=["GET"])
+    def metrics(self, request: Request) -> bytes:
+        """Give the numbers of the host and its units, for Prometheus."""
+        if self._exposition is None:
+            raise NotFound()
+        kind, text = self._exposition(self._host.status())
+        request.setHeader(b"content-type", kind.encode())
+        return text
 
     @app.route("/units", methods=["GET"])
     def units(self, request: Request) -> bytes:

@@ -20,7 +20,7 @@ from twisted.web.server import Request, Site
 
 from sockhost.control.access import Access, allowed_users
 from sockhost.control.answers import BadRequest, write_error
-from sockhost.control.api import ControlAPI
+from sockhost.control.api import ControlAPI, Exposition
 from sockhost.control.place import forget_control, tell_control
 from sockhost.interfaces import IHost
 from sockhost.sockets.listener import IListenerReactor, UnixListener, bind_unix
@@ -139,6 +139,7 @@ class ControlServer:
         if they know where it is.
     @ivar users: user ids that may use it besides root and the host's own.
         They need more than the mode gives them to get so far.
+    @ivar exposition: writes the metrics, if there are to be some.
     """
 
     _log = Logger()
@@ -148,6 +149,7 @@ class ControlServer:
     path: str
     run_dir: str | None = None
     users: Iterable[int] = ()
+    exposition: Exposition | None = None
     _running: tuple[UnixListener, ControlAPI, Connections] | None = field(
         init=False, default=None
     )
@@ -161,7 +163,7 @@ class ControlServer:
         @raise OSError: the run directory cannot lead to it.
         """
         access = Access(allowed_users(self.users))
-        api = ControlAPI(self._host, self._reactor, access)
+        api = ControlAPI(self._host, self._reactor, access, self.exposition)
         connections = make_site(api, access, self._reactor)
         bound = bind_unix(self.path, mode=0o600)
         listener = UnixListener(self._reactor, bound, connections, self._lost)

@@ -93,7 +93,9 @@ class Host:
         self._startup_over = Latch()
         self._end = End()
         self._hooks = HostHooks(config.host.lifecycle, self.config_dir)
-        self._control = ControlServer(self, reactor, config.host.control, self.run_dir)
+        self._control = ControlServer(
+            self, reactor, config.host.control, self.run_dir, exposition=_exposition
+        )
         self._process = HostProcess(reactor, self.log_dir, signals, self.log_level)
         self._reconfiguring = Coalesced(self._reconfigure)
 
@@ -380,3 +382,10 @@ class Host:
         if self._end.status is None:
             run_unit_hooks(self._units, "reconfigure")
         return found
+
+
+def _exposition(status: HostStatus) -> tuple[str, bytes]:
+    # Its library takes 50 ms to import, which a start need not wait for.
+    from sockhost.observe.metrics import exposition
+
+    return exposition(status)

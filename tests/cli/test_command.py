@@ -21,6 +21,7 @@ NAMES = (
     "reload",
     "logs",
     "events",
+    "metrics",
     "send",
     "reconfigure",
     "reopen-logs",

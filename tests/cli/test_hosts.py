@@ -42,6 +42,17 @@ class EventsTests(CommandTestCase):
         self.assertEqual(line, "2026-01-02 03:04:05 host ready")
 
 
+class MetricsTests(CommandTestCase):
+    """sockhost metrics"""
+
+    def test_printed(self) -> None:
+        """The text is printed as the host wrote it."""
+        outcome = invoke("metrics")
+        self.assertEqual(outcome.status, 0)
+        self.assertIn('sockhost_unit_goal{kind="socket",unit="store"}', outcome.out)
+        self.assertTrue(outcome.out.endswith("\n"))
+
+
 class ReconfigureTests(CommandTestCase):
     """sockhost reconfigure"""
 

@@ -47,6 +47,7 @@ class RunDirTests(CommandTestCase):
             ["logs", "kv"],
             ["logs", "kv", "-f"],
             ["events"],
+            ["metrics"],
             ["reconfigure"],
             ["reopen-logs"],
             ["shutdown"],

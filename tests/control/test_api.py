@@ -103,6 +103,19 @@ class ReadingTests(APITestCase):
         said = self.control.ask("GET", "/units").json()
         self.assertEqual([unit["name"] for unit in said], ["kv", "store"])
 
+    def test_metrics(self) -> None:
+        """The numbers are text that Prometheus reads."""
+        answer = self.control.ask("GET", "/metrics")
+        self.assertEqual(answer.status, 200)
+        self.assertIn(b'sockhost_unit_goal{kind="socket",unit="store"}', answer.body)
+        self.assertTrue(answer.headers["content-type"].startswith("text/plain; vers"))
+
+    def test_no_metrics(self) -> None:
+        """Where nobody writes any there is no such route."""
+        self.control.api._exposition = None
+        answer = self.control.ask("GET", "/metrics")
+        self.assertEqual((answer.status, answer.json()["kind"]), (404, "no-such-route"))
+
     def test_unit(self) -> None:
         """A unit is described by the keys of its status."""
         said = self.control.ask("GET", "/units/kv").json()
@@ -131,7 +144,7 @@ class ReadingTests(APITestCase):
         """The root lists every route with what it does."""
         routes = self.control.ask("GET", "/").json()["routes"]
         listed = {(route["method"], route["path"]) for route in routes}
-        self.assertEqual(len(routes), 15)
+        self.assertEqual(len(routes), 16)
         self.assertIn(("POST", "/units/<name>/restart"), listed)
         self.assertIn(("GET", "/events"), listed)
         self.assertTrue(all(route["what"] for route in routes))

@@ -20,6 +20,7 @@ from twisted.web.server import Request
 from sockhost.control.access import Access
 from sockhost.control.api import ControlAPI
 from sockhost.control.server import Connection, Connections, make_site
+from sockhost.observe.metrics import exposition
 from sockhost.sockets.credentials import PeerCredentials
 from tests.control.fakes import FakeHost
 
@@ -121,7 +122,7 @@ class MemoryControl:
 
     def __attrs_post_init__(self) -> None:
         access = Access(self.allowed, self._identify)
-        self.api = ControlAPI(self.host, self.clock, access)
+        self.api = ControlAPI(self.host, self.clock, access, exposition)
         self.connections = make_site(self.api, access, self.clock)
 
     def connect(self) -> MemoryConnection:

@@ -65,6 +65,23 @@ class QuickstartTests(HostCase):
         self.assertEqual(await running.ends(), 0)
         self.assertFalse((self.run_dir / "sockhost.pid").exists())
 
+    async def test_metrics(self) -> None:
+        """The numbers of the host are those of its units and of their workers."""
+        running = await self.start()
+        await self.cli("send", "run/kv.sock", "set a 1")
+        status, text = await self.cli("metrics")
+        self.assertEqual(status, 0)
+        for line in (
+            "sockhost_ready 1.0",
+            'sockhost_unit_state{kind="redis",state="up",unit="store"} 1.0',
+            'sockhost_redis_connected{unit="store"} 1.0',
+            'sockhost_redis_reconnects_total{unit="store"} 0.0',
+        ):
+            self.assertIn(f"\n{line}\n", text)
+        self.assertIn('sockhost_socket_frames_in_total{part="2",unit="kv"}', text)
+        running.signal("TERM")
+        self.assertEqual(await running.ends(), 0)
+
     async def test_killed_child(self) -> None:
         """A server that is killed is back, and so is what was written to it."""
         running = await self.start()

@@ -45,7 +45,7 @@ class FakeControl:
         self.error: Exception | None = None
         self.stopping: Deferred[None] = succeed(None)
 
-    def __call__(self, *_given: object) -> FakeControl:
+    def __call__(self, *_given: object, **_named: object) -> FakeControl:
         return self
 
     def start(self) -> None:
