@@ -21,6 +21,7 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import Callable
+from contextvars import ContextVar
 from functools import lru_cache
 from itertools import chain, count
 from types import TracebackType
@@ -237,7 +238,8 @@ class Lock:
             await store(report, fence=lease.fence)
 
     The lease is renewed while it is held.  C{async with} does not end the body
-    when the lock is lost: see L{Lease.when_lost}.
+    when the lock is lost: see L{Lease.when_lost}.  Many may use the same object
+    at a time; each has a lease of its own.
 
     @ivar name: also that of the key.
     @ivar ttl: seconds after which the lock is free if its holder is gone.
@@ -252,6 +254,8 @@ class Lock:
     _jitter: Callable[[], float] = field(default=random.random, repr=False)
     _lifetime: Lifetime = field(repr=False)
     _leases: list[Lease] = field(factory=list, repr=False)
+
+    _log = Logger()
 
     @_lifetime.default
     def _ends_never(self) -> Lifetime:
@@ -272,6 +276,7 @@ class Lock:
     async def __aenter__(self) -> Lease:
         lease = await self.acquire()
         self._leases.append(lease)
+        _entered.set((*_entered.get(), lease))
         return lease
 
     async def __aexit__(
@@ -280,7 +285,23 @@ class Lock:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._leases.pop().release()
+        try:
+            await self._left().release()
+        except RedisError:
+            if error is None:
+                raise
+            # What has ended the body is what matters.
+            self._log.failure("the lock {name} was not released", name=self.name)
+
+    def _left(self) -> Lease:
+        """Take out the lease that the running coroutine has entered last."""
+        entered = _entered.get()
+        # One that is left from elsewhere was entered last by somebody.
+        mine = [lease for lease in entered if lease in self._leases] or self._leases
+        left = mine[-1]
+        self._leases.remove(left)
+        _entered.set(tuple(lease for lease in entered if lease is not left))
+        return left
 
     async def _acquire(self) -> Lease:
         token = secrets.token_hex(16)
@@ -329,6 +350,10 @@ class Lock:
         sent = RELEASE.run(self._redis, [self.name], [token])
         # It ends by itself if this does not arrive.
         sent.addErrback(Failure.trap, RedisError)
+
+
+# What the running coroutine is within: each has a context of its own.
+_entered: ContextVar[tuple[Lease, ...]] = ContextVar("entered", default=())
 
 
 def _milliseconds(seconds: float) -> int:

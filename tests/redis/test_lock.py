@@ -263,6 +263,59 @@ class LockTests(SynchronousTestCase):
         self.assertEqual(inside, [True])
         self.assertIsNone(self.holder())
 
+    def test_context_not_released(self) -> None:
+        """That the lock cannot be released does not hide what a block fails with."""
+
+        async def work(error: Exception | None) -> None:
+            async with self.lock():
+                self.server.answer("EVALSHA", RedisReplyError("NOPERM no"))
+                if error is not None:
+                    raise error
+
+        for error in (ZeroDivisionError(), None):
+            working = Deferred.fromCoroutine(work(error))
+            self.server.pump()
+            expected = ZeroDivisionError if error else RedisReplyError
+            self.failureResultOf(working, expected)
+            self.other.execute("DEL", "l")
+        self.assertEqual(len(self.flushLoggedErrors(RedisReplyError)), 1)
+
+    def test_context_shared(self) -> None:
+        """Of those who use one object, each releases what it has, and no other."""
+        lock = self.lock()
+        ends: dict[str, Deferred[None]] = {"a": Deferred(), "b": Deferred()}
+        leases: dict[str, Lease] = {}
+
+        async def work(name: str) -> None:
+            async with lock as leases[name]:
+                await ends[name]
+
+        first = Deferred.fromCoroutine(work("a"))
+        self.server.pump()
+        self.other.execute("DEL", "l")
+        second = Deferred.fromCoroutine(work("b"))
+        self.server.pump()
+        ends["a"].callback(None)
+        self.server.pump()
+        self.successResultOf(first)
+        self.assertTrue(leases["b"].held)
+        self.assertIsNotNone(self.holder())
+        ends["b"].callback(None)
+        self.server.pump()
+        self.successResultOf(second)
+        self.assertIsNone(self.holder())
+
+    def test_context_from_elsewhere(self) -> None:
+        """A block may be left from another coroutine than it was entered from."""
+        lock = self.lock()
+        entering = Deferred.fromCoroutine(lock.__aenter__())
+        self.server.pump()
+        self.successResultOf(entering)
+        leaving = Deferred.fromCoroutine(lock.__aexit__(None, None, None))
+        self.server.pump()
+        self.successResultOf(leaving)
+        self.assertIsNone(self.holder())
+
     def test_detached(self) -> None:
         """Who does not want to know of the loss any more is not told."""
         lease = self.take(self.lock())
