@@ -35,13 +35,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from sockhost.interfaces import RedisConnectionError, RedisReplyError
-from sockhost.redis.cacheable import keys_of
+from sockhost.redis.cacheable import Request, as_request, keys_of
 from sockhost.redis.connection import RedisConnection
 from sockhost.redis.decoding import decode_reply
 from sockhost.redis.push import PushRouter
 from sockhost.redis.resp import Argument, Push, encode_command
-
-Request = tuple[bytes, ...]
 
 INVALIDATE = b"invalidate"
 _WIPES = frozenset({b"FLUSHALL", b"FLUSHDB", b"SWAPDB"})
@@ -109,16 +107,6 @@ def _nothing(_: Push) -> None:
     """It is known already."""
 
 
-def _as_bytes(value: Argument | bytearray | memoryview) -> bytes:
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, str):
-        return value.encode()
-    if isinstance(value, bytearray | memoryview):
-        return bytes(value)
-    return repr(value).encode()
-
-
 def _copy(value: Any) -> Any:
     # Who gets a list may change it.
     return value if isinstance(value, _SIMPLE) else deepcopy(value)
@@ -136,6 +124,7 @@ class Cache:
     the server gets to it.
 
     @ivar tracking: whether the server tells of changes now.
+    @ivar _asked: whether it was asked to, on this connection, and has not refused.
     @ivar _opt_in: whether the server is told of each read that it is to
         remember.
     @ivar _encoding: says how replies are decoded.
@@ -149,6 +138,7 @@ class Cache:
     _opt_in: bool = False
     _encoding: Callable[[], str | None] = _undecoded
     tracking: bool = False
+    _asked: bool = False
     _closed: bool = False
     _connection: RedisConnection | None = None
     # The one that was used last is the last.
@@ -196,7 +186,7 @@ class Cache:
         @return: like L{IRedis.execute<sockhost.interfaces.IRedis.execute>}.
         """
         try:
-            request = tuple(map(_as_bytes, args))
+            request = as_request(args)
             keys = keys_of(request)
         except (IndexError, ValueError):
             return self._owner.execute(*args)
@@ -224,7 +214,7 @@ class Cache:
         return self._send(args, read).addBoth(self._came, request, read)
 
     def _send(self, args: tuple[Argument, ...], read: _Read) -> Deferred[Any]:
-        if not (self._opt_in and self.tracking):
+        if not (self._opt_in and self._asked):
             read.stale = self._opt_in
             return self._owner.execute(*args)
         try:
@@ -245,7 +235,7 @@ class Cache:
     def forget(self, *args: Argument) -> None:
         """Forget what was read of all that a command names."""
         try:
-            request = tuple(map(_as_bytes, args))
+            request = as_request(args)
         except ValueError:
             return
         if request:
@@ -324,9 +314,10 @@ class Cache:
     def _attached(self, connection: RedisConnection) -> None:
         self._connection = connection
         self.tracking = False
+        self._asked = connection.protocol >= 3
         self.clear()
         connection.when_disconnected().addCallback(self._lost, connection)
-        if connection.protocol >= 3:
+        if self._asked:
             connection.look_ahead(self._look_ahead)
             words = ["BCAST"] * self._broadcast + ["OPTIN"] * self._opt_in
             prefixes = [
@@ -342,7 +333,9 @@ class Cache:
     def _started(self, _: object, connection: RedisConnection) -> None:
         self.tracking = self._connection is connection and not self._closed
 
-    def _not_started(self, failure: Failure, _: RedisConnection) -> None:
+    def _not_started(self, failure: Failure, connection: RedisConnection) -> None:
+        if self._connection is connection:
+            self._asked = False
         if failure.check(RedisReplyError):
             self._log.warn("nothing is cached: {error}", error=failure.value)
         else:
@@ -352,7 +345,7 @@ class Cache:
     def _lost(self, _: object, connection: RedisConnection) -> None:
         if self._connection is connection:
             self._connection = None
-            self.tracking = False
+            self.tracking = self._asked = False
             self.clear()
 
     # -- the rest -----------------------------------------------------------
@@ -382,7 +375,7 @@ class Cache:
         if self._closed:
             return succeed(None)
         self._closed = True
-        self.tracking = False
+        self.tracking = self._asked = False
         self.clear()
         self._owner.attached.remove(self._attached)
         self._router.release(INVALIDATE)

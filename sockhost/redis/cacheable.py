@@ -6,7 +6,11 @@ nothing but the keys that they name, and whose answer changes only with them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+from sockhost.redis.resp import Argument
+
+Request = tuple[bytes, ...]
 
 _ONE_KEY = frozenset(
     b"""
@@ -34,3 +38,22 @@ def keys_of(command: Sequence[bytes]) -> tuple[bytes, ...]:
     if name in _ONE_KEY:
         return tuple(command[1:2])
     return tuple(command[1:]) if name in _ALL_KEYS else ()
+
+
+def as_request(args: Iterable[Argument | bytearray | memoryview]) -> Request:
+    """
+    Say what is sent for the arguments of a command.
+
+    @raise ValueError: one has no bytes.
+    """
+    return tuple(map(_as_bytes, args))
+
+
+def _as_bytes(value: Argument | bytearray | memoryview) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, bytearray | memoryview):
+        return bytes(value)
+    return repr(value).encode()

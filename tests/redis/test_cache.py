@@ -359,13 +359,37 @@ class OptInTests(CacheCase):
         self.assertEqual(self.successResultOf(read), b"x")
 
     def test_not_yet(self) -> None:
-        """What is read before the server tracks is not kept: nobody tells of it."""
+        """What is read right behind the wish for tracking is remembered too."""
         self.wire.lose()
         self.attach()
         read = self.get("GET", "a")
         self.clock.advance(0)
         tracking = [b"CLIENT", b"TRACKING", b"ON", b"OPTIN"]
-        self.assertEqual(self.wire.sent(), [tracking, [b"GET", b"a"]])
+        caching = [b"CLIENT", b"CACHING", b"YES"]
+        self.assertEqual(self.wire.sent(), [tracking, caching, [b"GET", b"a"]])
+        self.wire.send(b"+OK\r\n+OK\r\n+x\r\n")
+        self.successResultOf(read)
+        self.assertEqual(self.cache.stats.entries, 1)
+
+    def test_refused(self) -> None:
+        """Where the server does not track, it is told of no read any more."""
+        self.wire.lose()
+        self.attach()
+        read = self.get("GET", "a")
+        self.clock.advance(0)
+        self.wire.send(b"-NOPERM no\r\n-ERR not tracking\r\n+x\r\n")
+        self.successResultOf(read)
+        self.assertEqual(self.cache.stats.entries, 0)
+        self.wire.clear()
+        self.get("GET", "a")
+        self.assertEqual(self.wire.sent(), [[b"GET", b"a"]])
+
+    def test_not_asked(self) -> None:
+        """What waits for a connection is not kept: it was not said to remember it."""
+        self.wire.lose()
+        read = self.get("GET", "a")
+        self.attach()
+        self.clock.advance(0)
         self.wire.send(b"+OK\r\n+x\r\n")
         self.successResultOf(read)
         self.assertTrue(self.cache.tracking)
