@@ -78,9 +78,14 @@ class Exchange(Answering):
 
     def feed(self, data: bytes) -> None:
         """Bytes have arrived."""
+        if self.phase not in OVER:
+            self.bytes_in += len(data)
+            self.digest(data)
+
+    def digest(self, data: bytes) -> None:
+        """Take bytes that are counted already."""
         if self.phase in OVER:
             return
-        self.bytes_in += len(data)
         frames = self.codec.feed(data)
         if frames:
             # More can arrive after a pause, where a transport had it already.

@@ -182,6 +182,9 @@ class HubClients:
         self.simple = self._is_simple()
         if not self.simple:
             self.wake()
+        for each in self:
+            if not each.reading:
+                each.balance()
 
     def begin(self, connection: QuietConnection) -> None:
         """

@@ -254,10 +254,8 @@ class HubConnection(AnsweringConnection):
             self.rest = Partial(length, data[offset + HEADER_SIZE :])
 
     def _hand_on(self, data: bytes) -> None:
-        session = self.wake()
-        # It counts again what was counted when it was read.
-        session.bytes_in -= len(data)
-        session.feed(data)
+        # It was counted when it was read.
+        self.wake().digest(data)
 
     def _give_frames(self, data: bytes) -> int:
         """Give whole frames to the handler; say where the first other is."""

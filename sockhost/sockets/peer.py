@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -165,8 +166,10 @@ class Client:
 
     def forget(self) -> None:
         """Close what was opened for the handler.  Its session calls this."""
-        if self._pidfd is not None:
-            os.close(self._pidfd)
-            self._pidfd = None
+        pidfd, self._pidfd = self._pidfd, None
+        if pidfd is not None:
+            # A handler that has closed it must not keep us from the rest.
+            with suppress(OSError):
+                os.close(pidfd)
         if self.beside is not None:
             self.beside.close()

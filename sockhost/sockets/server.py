@@ -176,6 +176,9 @@ class FrameServer:
         self._limits = limits
         for each in self._quiet:
             each.reconsider()
+        for session in list(self._sessions):
+            # It may be allowed more than before, and be waiting for that.
+            session.progress()
         self._patience.reconsider()
 
     @property
@@ -319,7 +322,7 @@ class FrameServer:
                 session.abort(CLOSING)
             else:
                 session.end(CLOSING)
-        await self._until(self._empty, max(seconds, FAREWELL))
+        await self._until(self._empty, FAREWELL)
         self._cancel_farewells()
         if self.trace is not None:
             self.trace.close()

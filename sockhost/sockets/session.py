@@ -49,6 +49,8 @@ class Session(Exchange):
     _reason: Disconnected | None = field(default=None, init=False)
     # Set once "connected" has ended without refusing: a farewell is due.
     _welcomed: bool = field(default=False, init=False)
+    # Set once what is to be done when the connection is gone is begun.
+    _parted: bool = field(default=False, init=False)
     _connecting: Deferred[Any] | None = field(default=None, init=False)
     _linger: IDelayedCall | None = field(default=None, init=False)
 
@@ -145,7 +147,9 @@ class Session(Exchange):
         self._welcomed = True
         self.server.totals.accepted += 1
         if self.phase is Phase.GONE:
-            self._part()
+            # If it is its being cancelled that lets it in, we come to that yet.
+            if self._parted:
+                self._part()
         elif self.phase is Phase.CONNECTING:
             self.phase = Phase.OPEN
             self._deliver()
@@ -184,7 +188,8 @@ class Session(Exchange):
         self.carrier.abort()
 
     def _part(self) -> None:
-        # It may be welcomed late, by what cancels its welcome; never twice.
+        # It may be welcomed late, in spite of being cancelled; never twice.
+        self._parted = True
         welcomed, self._welcomed = self._welcomed, False
         farewell = self._say_farewell() if welcomed else None
         if farewell is None:

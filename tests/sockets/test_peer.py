@@ -129,3 +129,12 @@ class IdentityTests(SynchronousTestCase):
         farewell[0].callback(None)
         self.assertIsNone(client.pidfd)
         self.assertRaises(OSError, os.fstat, pidfd)
+
+    def test_closed_by_handler(self) -> None:
+        """A handler that closes it costs its client nothing else."""
+        served = Served(Scripted(part=lambda client: os.close(client.pidfd)))
+        connection = served.connect()
+        connection.wire.fileno = self.ours.fileno  # type: ignore[attr-defined]
+        self.assertIsNotNone(served.handler.clients[0].pidfd)
+        connection.lose()
+        self.assertEqual(served.server.status()["clients"], 0)

@@ -112,6 +112,18 @@ class FrameServerTests(SynchronousTestCase):
             },
         )
 
+    def test_limits_raised(self) -> None:
+        """Who waited for more to be allowed goes on when it is."""
+        later = Later()
+        served = Served(Scripted(answer=later), Limits(max_in_flight=1))
+        first, second = served.connect(), served.connect()
+        first.send(b"a", b"b")
+        second.send(b"c")
+        self.assertEqual(len(later.made), 2)
+        served.server.limits = Limits(max_in_flight=9)
+        self.assertEqual(len(later.made), 3)
+        self.assertTrue(first.wire.reading and second.wire.reading)
+
     def test_limits_change(self) -> None:
         """New limits are in force for clients that are there."""
         later = Later()
@@ -124,6 +136,17 @@ class FrameServerTests(SynchronousTestCase):
 
 class DrainTests(SynchronousTestCase):
     """Tests for the end of a server."""
+
+    def test_farewell_after_answers(self) -> None:
+        """What C{disconnected} may take is not what answers may take."""
+        later = Later()
+        served = Served(Scripted(part=later))
+        connection = served.connect()
+        drained = served.server.drain(100)
+        connection.lose()
+        served.clock.advance(FAREWELL)
+        self.assertEqual(later.cancelled, later.made)
+        self.assertIsNone(self.successResultOf(drained))
 
     def test_nobody(self) -> None:
         """With no client it is done at once."""

@@ -4,6 +4,7 @@ Tests for the end of a L{sockhost.sockets.session}, and for its back-pressure.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from sockhost.interfaces import Disconnected, IClient
 from sockhost.sockets.limits import Limits
+from sockhost.sockets.peer import Client
 from sockhost.sockets.server import FAREWELL
 from sockhost.sockets.wire import HEADER, pack
 from tests.sockets.fakes import Connection, Later, Scripted, Served
@@ -60,6 +62,32 @@ class DisconnectedTests(SynchronousTestCase):
         connection.send(b"a", b"b")
         connection.lose()
         self.assertEqual(cancelled, [2])
+
+    def test_let_in_at_the_end(self) -> None:
+        """A client that is let in by its own end is parted with once, and whole."""
+        farewell: Deferred[None] = Deferred()
+
+        async def greet() -> None:
+            with contextlib.suppress(CancelledError):
+                await Deferred()
+
+        served = Served(Scripted(greet=lambda _: greet(), part=lambda _: farewell))
+        connection = served.connect()
+        forgotten: list[bool] = []
+        self.patch(Client, "forget", lambda _: forgotten.append(farewell.called))
+        connection.lose(ConnectionLost())
+        self.assertEqual(len(served.handler.gone), 1)
+        self.assertEqual(forgotten, [])
+        farewell.callback(None)
+        self.assertEqual(forgotten, [True])
+
+    def test_counted_to_the_end(self) -> None:
+        """What was read is counted, though the handler failed before its end."""
+        served = Served(Scripted(answer=lambda *_: 1 / 0))
+        connection = served.connect()
+        connection.send(b"abc", b"def", b"ghi")
+        self.assertEqual(served.server.counters.bytes_in, 21)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_late_answer(self) -> None:
         """An answer that comes in spite of being cancelled is discarded."""
