@@ -22,6 +22,7 @@ from sockhost.interfaces import (
 )
 from sockhost.sockets.handler import load_object
 from sockhost.status import Event
+from sockhost.supervise.process import ProcessConfig, notify_error
 
 
 @implementer(IUnitHost)
@@ -79,7 +80,7 @@ def rehearse(
     """
     host = RehearsalHost(reactor, config, kinds)
     made = (problem for unit in config.units for problem in _make(unit, host))
-    return (*_lifecycle_problems(config), *made, *path_problems(config))
+    return (*_lifecycle_problems(config), *made, *_taken_problems(config))
 
 
 def _lifecycle_problems(config: Config) -> Iterator[Problem]:
@@ -92,6 +93,9 @@ def _lifecycle_problems(config: Config) -> Iterator[Problem]:
 
 
 def _make(unit: UnitConfig, host: RehearsalHost) -> Iterator[Problem]:
+    if wrong := tuple(_notify_problems(unit, host.run_dir)):
+        yield from wrong
+        return
     try:
         host.child_kind(unit.kind).make(unit.name, unit.own, host)
     except (Exception, SystemExit) as error:
@@ -103,7 +107,21 @@ def _make(unit: UnitConfig, host: RehearsalHost) -> Iterator[Problem]:
 
 
 def path_problems(config: Config) -> Iterator[Problem]:
-    """Say which sockets cannot be where they are to be, as another is there."""
+    """Say which sockets cannot be where they are to be."""
+    for unit in config.units:
+        yield from _notify_problems(unit, config.host.run_dir)
+    yield from _taken_problems(config)
+
+
+def _notify_problems(unit: UnitConfig, run_dir: str) -> Iterator[Problem]:
+    if isinstance(unit.own, ProcessConfig):
+        expected = notify_error(unit.own, run_dir, unit.name)
+        if expected is not None:
+            key = f"unit.{unit.name}.ready.notify"
+            yield Problem(unit.source, key, True, expected)
+
+
+def _taken_problems(config: Config) -> Iterator[Problem]:
     # Only of sockets: two units may well write to one file.
     taken = {config.host.control: "the control socket"}
     for unit in config.units:

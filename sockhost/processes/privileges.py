@@ -84,21 +84,27 @@ def apply_privileges(spec: ChildSpec) -> ChildSpec:
 
 
 def _account(user: str) -> pwd.struct_passwd | None:
+    number = _is_number(user)
     try:
-        return pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)
-    except KeyError:
-        if user.isdigit():
+        return pwd.getpwuid(int(user)) if number else pwd.getpwnam(user)
+    except (KeyError, ValueError):  # the latter for what no name can have in it
+        if number:
             return None
         raise LookupError(f"there is no user {user!r}") from None
 
 
 def _group(group: str) -> int:
-    if group.isdigit():
+    if _is_number(group):
         return int(group)
     try:
         return grp.getgrnam(group).gr_gid
-    except KeyError:
+    except (KeyError, ValueError):
         raise LookupError(f"there is no group {group!r}") from None
+
+
+def _is_number(text: str) -> bool:
+    # Of the system's: the greatest means that nothing is to change.
+    return text.isdecimal() and len(text) <= 10 and int(text) < 2**32 - 1
 
 
 def _user_environment(

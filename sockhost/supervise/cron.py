@@ -30,12 +30,11 @@ from sockhost.interfaces import (
     UnitStuck,
 )
 from sockhost.processes.leftovers import Leftovers
-from sockhost.processes.privileges import find_credentials
 from sockhost.processes.spawner import Spawner
 from sockhost.status import Event
 from sockhost.supervise.execution import Execution
 from sockhost.supervise.launcher import Launcher
-from sockhost.supervise.program import ProgramConfig, output_log
+from sockhost.supervise.program import ProgramConfig, check_account, output_log
 from sockhost.supervise.schedule import Schedule, local_zone, parse_schedule
 
 #: Seconds that are waited at most before the wall clock is looked at again, as
@@ -301,9 +300,9 @@ class CronKind:
         """
         Make a unit.
 
-        @raise LookupError: there is no such user or group.
+        @raise SockhostError: there is no such user or group.
         """
-        find_credentials(config.user, config.group)
+        check_account(config)
         launcher = Launcher(
             name=name,
             host=host,

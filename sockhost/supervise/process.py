@@ -23,6 +23,7 @@ from sockhost.interfaces import (
     IUnitHost,
     IUnitKind,
     ProcessLost,
+    SockhostError,
     UnitLost,
     UnitStuck,
 )
@@ -32,8 +33,13 @@ from sockhost.processes.spawner import Spawner
 from sockhost.supervise.execution import Execution
 from sockhost.supervise.launcher import Launcher
 from sockhost.supervise.notify import VARIABLE, NotifySocket, notify_path
-from sockhost.supervise.program import ProgramConfig, output_log
-from sockhost.supervise.ready import Ready, when_ready
+from sockhost.supervise.program import ProgramConfig, check_account, output_log
+from sockhost.supervise.ready import Ready, check_in, when_ready
+
+
+def _ready_here(instance: Any, _attribute: object, value: Ready | None) -> None:
+    if value is not None:
+        check_in(instance.cwd, value)
 
 
 @frozen(kw_only=True)
@@ -46,9 +52,20 @@ class ProcessConfig(ProgramConfig):
     @ivar oneshot: it is to end by itself: the unit is then done.
     """
 
-    ready: Ready | None = None
+    ready: Ready | None = field(default=None, validator=_ready_here)
     success: tuple[int, ...] = (0,)
     oneshot: bool = False
+
+
+def notify_error(config: ProcessConfig, run_dir: str, name: str) -> str | None:
+    """Say what is wrong with the path of the notify socket, if it has one."""
+    if config.ready is None or not config.ready.notify:
+        return None
+    try:
+        notify_path(run_dir, name)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 #: The keys that may change while the program runs.
@@ -256,12 +273,12 @@ class ProcessKind:
         """
         Make a unit.
 
-        @raise LookupError: there is no such user or group.
-        @raise ValueError: the path of its notify socket would be too long.
+        @raise SockhostError: there is no such user or group, or the path of its
+            notify socket would be too long.
         """
-        find_credentials(config.user, config.group)
-        if config.ready is not None and config.ready.notify:
-            notify_path(host.run_dir, name)
+        check_account(config)
+        if error := notify_error(config, host.run_dir, name):
+            raise SockhostError(error)
         launcher = Launcher(
             name=name,
             host=host,

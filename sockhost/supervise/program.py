@@ -20,6 +20,7 @@ from sockhost.interfaces import SockhostError
 from sockhost.processes.child import signal_number
 from sockhost.processes.leftovers import MARK
 from sockhost.processes.output import BACKUPS, MAX_BYTES, OutputLog
+from sockhost.processes.privileges import find_credentials
 from sockhost.processes.spec import ChildSpec
 
 #: What the host's own manager told the host, and nobody else.
@@ -149,6 +150,18 @@ def parse_env_file(text: str) -> dict[str, str]:
             value = value[1:-1]
         found[name] = value
     return found
+
+
+def check_account(config: ProgramConfig) -> None:
+    """
+    Look whether the user and the group of a program exist.
+
+    @raise SockhostError: one of them does not.
+    """
+    try:
+        find_credentials(config.user, config.group)
+    except LookupError as error:
+        raise SockhostError(str(error)) from error
 
 
 def output_log(config: ProgramConfig, log_dir: str, name: str) -> OutputLog:

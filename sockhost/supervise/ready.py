@@ -21,7 +21,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
-from sockhost.config import positive
+from sockhost.config import positive, unix_path
 from sockhost.interfaces import NotReady
 from sockhost.supervise.notify import NotifySocket
 
@@ -34,10 +34,11 @@ def parse_address(text: str) -> tuple[str, str, int]:
     Parse C{"unix:PATH"} or C{"tcp:HOST:PORT"}.
 
     @return: C{("unix", path, 0)} or C{("tcp", host, port)}.
-    @raise ValueError: it is neither.
+    @raise ValueError: it is neither, or the path is too long for a socket.
     """
     scheme, _, rest = text.partition(":")
     if scheme == "unix" and rest:
+        unix_path(None, None, rest)
         return "unix", rest, 0
     host, _, port = rest.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
@@ -81,6 +82,18 @@ class Ready:
     delay: float | None = field(default=None, validator=_delay)
     interval: float = field(default=0.05, validator=positive)
     timeout: float = field(default=30.0, validator=[positive, _one_way])
+
+
+def check_in(cwd: str | None, ready: Ready) -> None:
+    """
+    Look whether a path in C{connect} is short enough where it is used.
+
+    @param cwd: the directory that it is relative to.
+    @raise ValueError: it is not.
+    """
+    scheme, path, _ = parse_address(ready.connect or "unix:unused")
+    if scheme == "unix":
+        unix_path(None, None, os.path.join(cwd or "", path))
 
 
 def when_ready(

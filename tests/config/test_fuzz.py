@@ -1,7 +1,8 @@
 # -*- test-case-name: tests.config.test_fuzz -*-
 """
-Ten thousand made-up configurations: whatever a file says, L{load} returns a
-configuration that is sound or raises L{ConfigError}.
+Made-up configurations, ten thousand with those of L{tests.config.test_fuzz_kinds}:
+whatever a file says, L{load} returns a configuration that is sound or raises
+L{ConfigError}.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ _ENTRIES = st.lists(
 )
 
 _GOOD = WHOLE + '[unit."c.d"]\nkind = "plain"\nuses = ["b", "a"]\n'
-_PIECES = st.one_of(
+PIECES = st.one_of(
     st.sampled_from(
         ["\n", '"', "'", "[", "]", "{", "}", "=", ".", ",", "#", "0", "-1"]
     ),
@@ -67,18 +68,21 @@ _CUTS = st.lists(
     st.tuples(
         st.integers(0, len(_GOOD)),
         st.sampled_from([0, 0, 1, 2, 5, 20]),
-        st.one_of(st.just(""), _PIECES),
+        st.one_of(st.just(""), PIECES),
     ),
     min_size=1,
     max_size=4,
 )
 
-_MANY = settings(
-    max_examples=5000,
-    deadline=None,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
+
+def many(count: int) -> settings:
+    """Make so many examples, however long that takes."""
+    return settings(
+        max_examples=count,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
 
 
 def toml(value: Any) -> str:
@@ -109,27 +113,34 @@ def content_of(entries: list[tuple[Any, ...]]) -> dict[str, Any]:
     return content
 
 
-def mutated(cuts: list[tuple[int, int, str]]) -> str:
-    """Replace pieces of the good configuration."""
-    text = _GOOD
+def mutated(text: str, cuts: list[tuple[int, int, str]]) -> str:
+    """Replace pieces of a good configuration."""
     for start, length, piece in cuts:
         text = text[:start] + piece + text[start + length :]
     return text
 
 
-class FuzzTests(SynchronousTestCase):
-    """Ten thousand configurations."""
+class FuzzCase(SynchronousTestCase):
+    """Loads what is made up."""
 
     def setUp(self) -> None:
         """Have a file."""
         self.path = self.mktemp()
+
+    def files(self) -> tuple[str, ...]:
+        """What texts begin with."""
+        return (f"{self.path}: ",)
+
+    def load(self) -> Config:
+        """Load the file."""
+        return load(self.path, KINDS)
 
     def check(self, text: str) -> Config | None:
         """Load a text, and check what comes of it."""
         with open(self.path, "wb") as stream:
             stream.write(text.encode("utf-8"))
         try:
-            config = load(self.path, KINDS)
+            config = self.load()
         except ConfigError as error:
             self.assertTrue(error.problems)
             self.check_texts(error.problems)
@@ -144,7 +155,7 @@ class FuzzTests(SynchronousTestCase):
             text = str(problem)
             text.encode("utf-8")
             self.assertEqual(len(text.splitlines()), 1, text)
-            self.assertTrue(text.startswith(f"{self.path}: "), text)
+            self.assertTrue(text.startswith(self.files()), text)
 
     def check_sound(self, config: Config) -> None:
         """Names are unique, and every unit stands behind those that it wants."""
@@ -155,18 +166,22 @@ class FuzzTests(SynchronousTestCase):
         for index, unit in enumerate(config.units):
             self.assertLessEqual({*unit.dependencies}, {*names[:index], *bad})
 
-    @_MANY
+
+class FuzzTests(FuzzCase):
+    """Configurations of kinds that are as odd as kinds may be."""
+
+    @many(2500)
     @given(_ENTRIES)
     def test_made_up(self, entries: list[tuple[Any, ...]]) -> None:
         """Tables of any keys and values are read or refused."""
         content = content_of(entries)
         self.check("\n".join(f"{toml(key)} = {toml(content[key])}" for key in content))
 
-    @_MANY
+    @many(2500)
     @given(_CUTS)
     def test_mutated(self, cuts: list[tuple[int, int, str]]) -> None:
         """A good file with any damage is read or refused."""
-        self.check(mutated(cuts))
+        self.check(mutated(_GOOD, cuts))
 
     def test_unharmed(self) -> None:
         """The file that is damaged is good."""

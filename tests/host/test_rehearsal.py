@@ -15,7 +15,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from sockhost.config import Config
-from sockhost.host.rehearsal import RehearsalHost, rehearse
+from sockhost.host.rehearsal import RehearsalHost, path_problems, rehearse
 from sockhost.interfaces import (
     IUnit,
     IUnitHost,
@@ -24,6 +24,8 @@ from sockhost.interfaces import (
     SockhostError,
 )
 from sockhost.status import Event
+from sockhost.supervise.process import ProcessConfig, ProcessKind
+from sockhost.supervise.ready import Ready
 from sockhost.testing.units import MemoryUnit
 from tests.host.test_fakes import config, unit_config
 
@@ -111,6 +113,21 @@ class RehearseTests(SynchronousTestCase):
                 ),
             ],
         )
+
+    def test_notify(self) -> None:
+        """A notify socket's path may be too long, which is told of its key once."""
+        own = ProcessConfig(argv=("sleep",), ready=Ready(notify=True))
+        web = unit_config("web", kind="process", own=own, source="/a.toml")
+        long = "/" + "r" * 100
+        found = config(web, host={"run_dir": long})
+        (problem,) = self.problems(found, process=ProcessKind())
+        self.assertEqual(
+            problem,
+            f"/a.toml: unit.web.ready.notify = true: the notify socket {long}"
+            "/notify/web has 112 bytes, and a Unix socket's path at most 107: use a "
+            "shorter run_dir",
+        )
+        self.assertEqual([str(p) for p in path_problems(found)], [problem])
 
 
 class RehearsalHostTests(SynchronousTestCase):

@@ -36,6 +36,11 @@ class CredentialsTests(SynchronousTestCase):
         for user, group, text in (
             ("nobody-such", None, "there is no user 'nobody-such'"),
             (None, "no-such", "there is no group 'no-such'"),
+            ("a\0b", None, "there is no user 'a\\x00b'"),
+            (None, "a\0b", "there is no group 'a\\x00b'"),
+            ("\u00b2", None, "there is no user '\u00b2'"),
+            ("4294967295", "0", "there is no user '4294967295'"),
+            (None, "9" * 5000, f"there is no group '{'9' * 5000}'"),
             ("987654", None, "user 987654 is in no database: it needs a group too"),
         ):
             error = self.assertRaises(LookupError, find_credentials, user, group)

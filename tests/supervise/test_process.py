@@ -392,7 +392,7 @@ class ConfigTests(SynchronousTestCase):
         host = MemoryUnitHost(self.mktemp())
         host.run_dir = "/" + "x" * 100
         config = ProcessConfig(argv=("prog",), ready=Ready(notify=True))
-        self.assertRaises(ValueError, ProcessKind().make, "web", config, host)
+        self.assertRaises(SockhostError, ProcessKind().make, "web", config, host)
 
     def test_default_leftovers(self) -> None:
         """By default the notes are kept in the run directory."""
