@@ -108,7 +108,7 @@ class ReadingTests(APITestCase):
         answer = self.control.ask("GET", "/metrics")
         self.assertEqual(answer.status, 200)
         self.assertIn(b'sockhost_unit_goal{kind="socket",unit="store"}', answer.body)
-        self.assertTrue(answer.headers["content-type"].startswith("text/plain; vers"))
+        self.assertTrue(answer.headers["Content-Type"].startswith("text/plain; vers"))
 
     def test_no_metrics(self) -> None:
         """Where nobody writes any there is no such route."""
