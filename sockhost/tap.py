@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
-from attrs import frozen
+from attrs import field, frozen
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
@@ -50,6 +50,9 @@ class Start:
     @ivar strict: treat a bad unit as an error of the whole file.
     @ivar startup_fd: a descriptor that gets 4 zero bytes when all is ready.
     @ivar watch_pid: a process that the host is to live no longer than.
+    @ivar root: where C{twistd --chroot} will have the root, or C{None}.
+    @ivar base: the directory that relative paths start at: C{twistd} may go to
+        another one when the host is made.
     """
 
     config: str
@@ -57,6 +60,8 @@ class Start:
     strict: bool = False
     startup_fd: int | None = None
     watch_pid: int | None = None
+    root: str | None = None
+    base: str = field(factory=lambda: _here(), eq=False)
 
     def read(self) -> Config:
         """
@@ -79,7 +84,10 @@ class Start:
 
         @raise ConfigError: it cannot be used.
         """
-        config = load(self.config, kinds(), strict=True, run_dir=self.run_dir)
+        path = os.path.abspath(os.path.join(self.base, self.config))
+        if self.root is not None:
+            path = _below(path, os.path.join(self.base, self.root))
+        config = load(path, kinds(), strict=True, run_dir=self.run_dir, base=self.base)
         _refuse(path_problems(config))
         return config
 
@@ -118,6 +126,19 @@ class SettleMemory:
         if event.event == "ready":
             self.collect()
             self.freeze()
+
+
+def _here() -> str:
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""  # what is relative cannot be read anyway, which load() tells
+
+
+def _below(path: str, root: str) -> str:
+    """Say where a file is once a directory is the root, if it is in there."""
+    inside = os.path.relpath(path, os.path.abspath(root))
+    return path if inside.startswith("..") else f"/{inside}"
 
 
 def _refuse(problems: Iterable[Problem]) -> None:
@@ -218,6 +239,7 @@ class Options(UsageOptions):
             strict=bool(self["strict"]),
             startup_fd=self["startup-fd"],
             watch_pid=self["watch-pid"],
+            root=None if self.parent is None else self.parent.get("chroot"),
         )
 
 

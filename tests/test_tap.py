@@ -167,6 +167,33 @@ class MakeServiceTests(TapCase):
         self.assertEqual(host.run_dir, str(self.directory / "other"))
         self.assertNotIn("NOTIFY_SOCKET", os.environ)
 
+    def test_elsewhere(self) -> None:
+        """A host that went to another directory reads the same file, and has
+        its relative paths where they were."""
+        here = os.getcwd()
+        self.addCleanup(os.chdir, here)
+        os.chdir(self.directory)
+        self.config.write_text('[host]\nrun_dir = "r"\nlog_dir = "l"\n')
+        for more in ({}, {"run_dir": "other"}):
+            start = Start(config=self.config.name, **more)
+            first = start.read()
+            os.chdir("/")
+            self.assertEqual(start.read_again(), first)
+            os.chdir(self.directory)
+
+    def test_other_root(self) -> None:
+        """Where the root will be another, the file is looked for in there."""
+        self.config.write_text("")
+        root = str(self.directory.parent)
+        start = Start(config=str(self.config), root=root)
+        inside = f"/{self.directory.name}/{self.config.name}"
+        with self.assertRaises(ConfigError) as raised:
+            start.read_again()
+        self.assertIn(inside + ": cannot be read", str(raised.exception))
+        self.assertNotIn(root, str(raised.exception))
+        start = Start(config=str(self.config), root="/nowhere")
+        self.assertEqual(start.read_again(), start.read())
+
     def test_read_again(self) -> None:
         """A host that runs takes no file with a bad unit in it."""
         self.config.write_text("[unit.a]\nkind = 'no such kind'\n")

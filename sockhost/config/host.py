@@ -20,13 +20,14 @@ _PATHS = ("run_dir", "log_dir", "control")
 
 
 def read_host(
-    table: Mapping[str, Any], config_dir: str, run_dir: str | None
+    table: Mapping[str, Any], config_dir: str, run_dir: str | None, base: str = ""
 ) -> tuple[HostSettings | None, dict[str, Source], list[Misfit]]:
     """
     Read the host's table.
 
     @param config_dir: the absolute directory of the file.
     @param run_dir: stands in for the table's C{run_dir} if it is not C{None}.
+    @param base: where relative paths start; empty for the current directory.
     @return: the settings with absolute paths; what the placeholders in units
         stand for; and all that is wrong, in which case there are no settings.
     """
@@ -39,7 +40,7 @@ def read_host(
     for key in (*_PATHS, *(key for key in given if key not in _PATHS)):
         value, wrong = expand({key: given[key]}, sources)
         misfits.extend(wrong)
-        plain[key] = _absolute(key, value[key])
+        plain[key] = _absolute(key, value[key], base)
         if key in ("run_dir", "log_dir"):
             # A bad one is reported once, not again wherever it is used.
             sources[key] = plain[key] if isinstance(plain[key], str) else "/bad"
@@ -57,7 +58,7 @@ def _path_defaults(table: Mapping[str, Any]) -> dict[str, Any]:
     return {key: keys(HostSettings)[key].default for key in missing}
 
 
-def _absolute(key: str, value: Any) -> Any:
+def _absolute(key: str, value: Any, base: str) -> Any:
     if key in _PATHS and isinstance(value, str) and value:
-        return os.path.abspath(value)
+        return os.path.abspath(os.path.join(base, value))
     return value

@@ -36,6 +36,7 @@ def load(
     *,
     strict: bool = False,
     run_dir: str | None = None,
+    base: str = "",
 ) -> Config:
     """
     Read a configuration file and C{units.d/*.toml} beside it, and check them
@@ -49,6 +50,8 @@ def load(
     @param kinds: the kinds of units by their names.
     @param strict: treat what is wrong with a unit like the rest.
     @param run_dir: the run directory, instead of the one in the file.
+    @param base: where the relative paths of the C{[host]} table start; empty for
+        the current directory.
     @raise ConfigError: it cannot be used; with every problem of every file.
         Nothing else is raised.
     """
@@ -59,7 +62,7 @@ def load(
         reason = f"the current directory cannot be found: {error.strerror}"
         raise ConfigError([Problem(path, "", NOTHING, reason)]) from error
     documents, fatal = read_all(path)
-    host, sources, misfits = read_host(documents[0].host, config_dir, run_dir)
+    host, sources, misfits = read_host(documents[0].host, config_dir, run_dir, base)
     fatal += [misfit.problem(path, "host") for misfit in misfits]
     drafts, duplicates = _read_units(documents, kinds, sources)
     fatal += _wait_for_problems(path, host, drafts)
