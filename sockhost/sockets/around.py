@@ -128,6 +128,9 @@ class QuietOnes(Protocol):
     def wake_holders(self) -> None:
         """Give a session to those who make the process hold something."""
 
+    def retire(self) -> bool:
+        """Take nobody any more, if nobody is left; say whether that is so."""
+
     def reconsider(self) -> None:
         """The limits have changed."""
 

@@ -71,6 +71,7 @@ class HubClients:
     @ivar server: whose clients they are.
     @ivar simple: whether a client needs a session only now and then.
     @ivar quiet: how many have none.
+    @ivar retired: whether nobody else may come to be among these.
     @ivar received: the handler's method for one frame.
     @ivar batch: its method for several, or C{None}.
     @ivar max_frame: the greatest length of a frame.
@@ -106,6 +107,7 @@ class HubClients:
         "most",
         "quiet",
         "received",
+        "retired",
         "room",
         "run",
         "runs",
@@ -131,6 +133,7 @@ class HubClients:
         self.simple = self._is_simple()
         self.few = self._few()
         self.quiet = 0
+        self.retired = False
         self.run: Run | None = None
         self.runs = not iscoroutinefunction(server.received)
         self.emitted = 0
@@ -172,9 +175,16 @@ class HubClients:
     def fits(self, limits: Limits) -> bool:
         """Say whether clients who come now belong to these."""
         return (
-            limits.max_frame == self.max_frame
+            not self.retired
+            and limits.max_frame == self.max_frame
             and (limits.half_close == "finish") == self.finishing
         )
+
+    def retire(self) -> bool:
+        """Take nobody any more, if nobody is left; say whether that is so."""
+        everybody = self.hub.watched.values()
+        self.retired = all(getattr(one, "clients", 0) is not self for one in everybody)
+        return self.retired
 
     def reconsider(self) -> None:
         """The limits have changed."""

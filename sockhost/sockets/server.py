@@ -275,6 +275,8 @@ class FrameServer:
 
     def attend(self, quiet: QuietOnes) -> None:
         """Count also those clients, and those who come to be among them."""
+        # Those who came under rules that have changed since may all have gone.
+        self._quiet = [each for each in self._quiet if not each.retire()]
         self._quiet.append(quiet)
 
     def dismiss(self, session: Session) -> None:

@@ -138,6 +138,25 @@ class QuietTests(Case):
         self.connected.send(b"a")
         self.assertFalse(self.quiet)
 
+    def test_other_rules(self) -> None:
+        """Of rules that were in force nothing is left behind the last client."""
+        first = self.connect(lambda *_: b"", max_frame=10)
+        served = self.served
+        first.connection.wake()
+        for size in (11, 12, 13):
+            served.server.limits = Limits(max_frame=size)
+            served.connect().lose()
+        self.assertEqual(len(served.server._quiet), 2)
+        first.wire.pump()
+        first.connection.sleep()
+        self.assertEqual(served.server.status()["clients"], 1)
+        first.lose()
+        old = served.clients
+        served.server.limits = Limits(max_frame=14)
+        served.connect()
+        self.assertEqual(served.server._quiet, [served.clients])
+        self.assertFalse(old.fits(Limits(max_frame=13)))
+
     def test_end_within_frame(self) -> None:
         """Whether the client went in the middle of a frame is told."""
         for rest in (b"", b"\x09", pack(b"x" * 40_000)[:-1]):
