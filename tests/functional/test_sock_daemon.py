@@ -11,217 +11,43 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import stat
+import struct
+import sys
 
 from twisted.internet.threads import deferToThread
 
-from sockhost.sockets.blocking import BlockingClient
-from tests.functional.hosts import TWISTD, HostCase, Running, gone, pause
+from tests.functional.hosts import TWISTD, alive, gone, kill_marked, pause, reactor
+from tests.functional.sock_daemon import SockDaemonCase
 
-HOOKS = '''
-import os
-from pathlib import Path
+CROWD = """
+import os, signal, socket, struct, sys
 
-from twisted.internet import reactor
-from twisted.internet.defer import succeed
-from twisted.internet.task import deferLater
+def client(path):
+    with socket.socket(socket.AF_UNIX) as line:
+        line.settimeout(20)
+        line.connect(path)
+        try:
+            line.sendall(struct.pack("=II", 8, 0xBABA))
+            answer = line.recv(100)
+        except (BrokenPipeError, ConnectionResetError):
+            answer = b""
+        print(os.getpid(), answer.hex() or "nothing", flush=True)
+        os.write(writing, b".")
+        while True:
+            signal.pause()
 
-HERE = Path(__file__).parent
-SOCKET = HERE / "run" / "kv.sock"
-
-
-def note(*words):
-    with open(HERE / "notes", "a") as notes:
-        print(*words, file=notes, flush=True)
-
-
-class Sync:
-    """The hooks of sock_daemon, by plain functions."""
-
-    reconfigured = reopened = 0
-
-    def startup(self):
-        note("startup", SOCKET.exists(), os.getpid())
-
-    def reconfigure(self):
-        self.reconfigured += 1
-        if self.reconfigured == 1:
-            note("reconfigure fails")
-            raise RuntimeError("reconfigure one")
-        note("reconfigure")
-
-    def reopen_logs(self):
-        self.reopened += 1
-        if self.reopened == 1:
-            note("reopen_logs fails")
-            raise RuntimeError("reopen one")
-        note("reopen_logs")
-
-    def shutdown(self):
-        note("shutdown", SOCKET.exists(), (HERE / "run" / "sockhost.pid").exists())
-
-
-class Async(Sync):
-    """The same, by coroutines."""
-
-    async def startup(self):
-        await deferLater(reactor, 0.01)
-        super().startup()
-
-    async def reconfigure(self):
-        await deferLater(reactor, 0.01)
-        super().reconfigure()
-
-    async def reopen_logs(self):
-        await deferLater(reactor, 0.01)
-        super().reopen_logs()
-
-    async def shutdown(self):
-        await deferLater(reactor, 0.01)
-        super().shutdown()
-
-
-class StartupFails(Sync):
-    def startup(self):
-        raise RuntimeError("startup one")
-
-
-class StartupFailsLater(Sync):
-    async def startup(self):
-        await deferLater(reactor, 0.01)
-        raise RuntimeError("startup two")
-
-
-class Waits(Sync):
-    """Is done at once."""
-
-    def wait(self):
-        note("wait", SOCKET.is_socket())
-        return succeed(None)
-
-
-class WaitsAWhile(Sync):
-    """Is done after two seconds; it was ten, which shows no more."""
-
-    async def wait(self):
-        note("wait")
-        await deferLater(reactor, 2)
-'''
-
-HANDLERS = '''
-import struct
-from pathlib import Path
-
-from sockhost.interfaces import Refused
-
-HERE = Path(__file__).parent
-
-
-def note(*words):
-    with open(HERE / "notes", "a") as notes:
-        print(*words, file=notes, flush=True)
-
-
-class Echo:
-    def __init__(self, host):
-        pass
-
-    def received(self, client, frame):
-        return frame
-
-
-class Ten:
-    """Accepts ten clients and tells each its number."""
-
-    def __init__(self, host):
-        self.accepted = self.count = 0
-
-    def connected(self, client):
-        if self.accepted == 10:
-            raise Refused("ten are enough")
-        self.accepted += 1
-        self.count += 1
-        client.data = self.accepted
-
-    def received(self, client, frame):
-        assert frame == struct.pack("=I", 0xBABA)
-        return struct.pack("=I", client.data)
-
-    def disconnected(self, client, reason):
-        self.count -= 1
-        note("disconnected", self.count)
-
-
-class Answers:
-    """Answers one request, and sees that the answer was taken."""
-
-    def __init__(self, host):
-        pass
-
-    async def received(self, client, frame):
-        assert frame == struct.pack("=I", 0xAABBCCDD)
-        await client.send(struct.pack("=I", 0xFFEEDDCC))
-        note("written")
-'''
-
-
-def configuration(lifecycle: str | None = None, handler: str = "Echo") -> str:
-    """A host with one socket."""
-    host = "" if lifecycle is None else f'lifecycle = "hooks:{lifecycle}"'
-    return f"""
-[host]
-{host}
-[unit.kv]
-kind = "socket"
-path = "{{run_dir}}/kv.sock"
-handler = "handlers:{handler}"
+reading, writing = os.pipe()
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+for _ in range(100):
+    if os.fork() == 0:
+        client(sys.argv[1])
+    os.read(reading, 1)
+print("all here", flush=True)
+while True:
+    signal.pause()
 """
-
-
-class SockDaemonCase(HostCase):
-    """A host with a socket and hooks that note what they are called for."""
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.write("hooks.py", HOOKS)
-        self.write("handlers.py", HANDLERS)
-        self.socket = self.run_dir / "kv.sock"
-        self.pid_file = self.run_dir / "sockhost.pid"
-
-    def configure(self, lifecycle: str | None = None, handler: str = "Echo") -> None:
-        """Write the configuration."""
-        self.write("sockhost.toml", configuration(lifecycle, handler))
-
-    async def started(
-        self, lifecycle: str | None = None, handler: str = "Echo", *args: str
-    ) -> Running:
-        """Start a host, and wait until it is ready."""
-        self.configure(lifecycle, handler)
-        running = self.twistd(*args)
-        await running.says("ready; steer it")
-        return running
-
-    def notes(self) -> list[str]:
-        """What the hooks and handlers have noted."""
-        path = self.directory / "notes"
-        return path.read_text().splitlines() if path.exists() else []
-
-    async def noted(self, *last: str) -> None:
-        """Wait until these are the last notes."""
-        while tuple(self.notes()[-len(last) :]) != last:
-            await pause(0.02)
-
-    def client(self) -> BlockingClient:
-        """Connect a client that is closed after the test."""
-        client = BlockingClient(str(self.socket), timeout=20)
-        self.addCleanup(client.close)
-        return client
-
-    def assert_nothing_left(self) -> None:
-        """Neither the socket nor the pid file is there."""
-        self.assertFalse(self.socket.exists())
-        self.assertFalse(self.pid_file.exists())
+"""A hundred clients, each a process of its own, one after the other."""
 
 
 class SockDaemonTests(SockDaemonCase):
@@ -305,11 +131,19 @@ class SockDaemonTests(SockDaemonCase):
         await self.signals("Async")
 
     async def test_3(self) -> None:
-        """Without hooks, the end of the watched process ends it: 69 for ESRCH."""
-        watched = self.spawn(["/bin/sleep", "1.5"])
+        """
+        Without hooks, the end of the watched process ends it: 69 for ESRCH, and
+        at once where that looked every five seconds.
+        """
+        watched = self.spawn(["/bin/sleep", "1000"])
         pid = watched.pid
         running = await self.started(None, "Echo", "--watch-pid", str(pid))
+        await pause(1.2)
+        self.assertIsNone(running.status)
+        ended = reactor.seconds()
+        watched.signal("KILL")
         self.assertEqual(await running.ends(), 69, running.output)
+        self.assertLess(reactor.seconds() - ended, 5)
         self.assertIn(f"process {pid} is gone", running.output)
         self.assert_nothing_left()
 
@@ -325,39 +159,28 @@ class SockDaemonTests(SockDaemonCase):
 
     async def test_5(self) -> None:
         """
-        Ten clients are accepted and numbered, ninety are refused without a
-        word; C{disconnected} is called for the ten alone.
+        Ten clients are accepted and numbered, ninety are refused without a word;
+        all stay, those who are accepted connected, until they are killed.
+        C{disconnected} is called for the ten alone.
         """
         running = await self.started(None, "Ten")
-        clients, refused = [], 0
-        for number in range(1, 101):
-            raw = socket.socket(socket.AF_UNIX)
-            self.addCleanup(raw.close)
-            raw.settimeout(20)
-            await deferToThread(raw.connect, str(self.socket))
-            answer = await deferToThread(self.ask_number, raw)
-            if number <= 10:
-                self.assertEqual(answer, b"\x08\0\0\0" + number.to_bytes(4, "little"))
-                clients.append(raw)
-            else:
-                self.assertEqual(answer, b"")
-                refused += 1
-        self.assertEqual((len(clients), refused), (10, 90))
-        for raw in clients:
-            raw.close()
+        crowd = self.spawn([sys.executable, "-c", CROWD, str(self.socket)])
+        # They hold its output open: without them, it has an end.
+        self.addCleanup(kill_marked, str(self.directory))
+        await crowd.says("all here")
+        told = [line.split() for line in crowd.output.splitlines()[:100]]
+        answers = [answer for _, answer in told]
+        ten = [struct.pack("=II", 8, number).hex() for number in range(1, 11)]
+        self.assertEqual(answers, [*ten, *["nothing"] * 90])
+        details = (await self.unit("kv"))["details"]
+        self.assertEqual((details["clients"], details["refused"]), (10, 90))
+        self.assertEqual(self.notes(), [])
+        for pid, _ in told:
+            os.kill(int(pid), signal.SIGKILL)
         await self.noted(*(f"disconnected {count}" for count in range(9, -1, -1)))
-        self.assertEqual(len(self.notes()), 10)
         running.signal("TERM")
         self.assertEqual(await running.ends(), 0, running.output)
         self.assertEqual(len(self.notes()), 10)
-
-    def ask_number(self, raw: socket.socket) -> bytes:
-        """Send a request; get the answer, or nothing from who refuses."""
-        try:
-            raw.sendall(b"\x08\0\0\0\xba\xba\0\0")
-            return raw.recv(100)
-        except (BrokenPipeError, ConnectionResetError):
-            return b""
 
     async def test_6(self) -> None:
         """A request is answered, and the handler learns that the answer was taken."""
@@ -381,13 +204,18 @@ class SockDaemonTests(SockDaemonCase):
         self.assert_nothing_left()
 
     async def test_8(self) -> None:
-        """In the foreground it stays in its session; as a daemon it has its own."""
+        """
+        In the foreground it stays in its session; as a daemon it has its own.
+        It does not lead that, as C{sock_daemon} does: the leader has forked a
+        second time and ended, so that no terminal can become the daemon's.
+        """
         running = await self.started()
         self.assertEqual(os.getsid(running.pid), os.getsid(0))
         running.signal("TERM")
         await running.ends()
         pid = await self.daemon()
-        self.assertNotEqual(os.getsid(pid), os.getsid(0))
+        self.assertNotIn(os.getsid(pid), (os.getsid(0), pid))
+        self.assertFalse(alive(os.getsid(pid)))
         os.kill(pid, signal.SIGTERM)
         await gone([pid])
 
@@ -435,6 +263,3 @@ class SockDaemonTests(SockDaemonCase):
         second.signal("TERM")
         self.assertEqual(await second.ends(), 0, second.output)
         self.assert_nothing_left()
-
-
-__all__ = ["SockDaemonCase", "SockDaemonTests"]
