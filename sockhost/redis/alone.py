@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.redis.test_dedicated -*-
+# -*- test-case-name: tests.redis.test_dedicated,tests.redis.test_alone -*-
 """
 Commands that block, each on a connection to itself.
 """

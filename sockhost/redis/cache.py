@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.redis.test_cache -*-
+# -*- test-case-name: tests.redis.test_cache,tests.redis.test_cache_opt_in -*-
 """
 What was read from a server, kept for as long as the server says that it is
 still true.

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.redis.test_cache -*-
+# -*- test-case-name: tests.redis.test_cacheable -*-
 """
 Which commands can be answered from what was read before: those that read
 nothing but the keys that they name, and whose answer changes only with them.

@@ -248,8 +248,7 @@ class SubscriptionHub:
 
     def _acknowledged(self, call: _Call, name: bytes) -> None:
         self._asked.add((call.mode, name))
-        # What was given up since may be wished anew, by a call that comes later
-        # and may be refused: that is not granted by this one.
+        # Not what was given up since, and is wished anew by a later call.
         wished = call.subscription in self._wished[call.mode].get(name, {})
         if wished and name in call.names:
             self._routes[call.mode].add(name, call.subscription)

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.redis.test_streams -*-
+# -*- test-case-name: tests.redis.test_streams,tests.redis.test_streams_clients -*-
 """
 Entries of streams for the members of a group, each entry at least once.
 

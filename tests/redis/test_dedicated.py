@@ -23,7 +23,7 @@ from sockhost.redis.dedicated import IDLE
 from tests.redis.fakes import Wire
 
 
-class _Case(SynchronousTestCase):
+class DedicatedCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.wires: list[Wire] = []
@@ -58,7 +58,7 @@ class _Case(SynchronousTestCase):
         return sent, self.accept()
 
 
-class BlockingTests(_Case):
+class BlockingTests(DedicatedCase):
     """Commands that keep the server from answering others."""
 
     def setUp(self) -> None:
@@ -85,59 +85,6 @@ class BlockingTests(_Case):
         """A stream that is read without blocking goes the usual way."""
         self.client.execute("XREAD", "STREAMS", "BLOCK", "0")
         self.assertEqual((len(self.shared.sent()), self.asked), (1, []))
-
-    def test_wait_by_itself(self) -> None:
-        """
-        What is about the writes of its own connection is refused by itself: it
-        would be about none, and succeed at once.
-        """
-        for args in (("WAIT", 1, 0), (b"waitaof", 1, 0, 0)):
-            failure = self.failureResultOf(self.client.execute(*args), RedisError)
-            self.assertIn("pipeline()", str(failure.value))
-        self.failureResultOf(self.client.wait(1, 0), RedisError)
-        self.assertEqual((self.shared.sent(), self.asked), ([], []))
-
-    def test_wait_in_a_pipeline(self) -> None:
-        """Behind the writes that it is about it goes with them, on a connection."""
-        pipeline = self.client.pipeline().set("a", 1).wait(1, 1000)
-        sent = pipeline.run()
-        wire = self.accept()
-        self.assertEqual(wire.sent(), [[b"SET", b"a", b"1"], [b"WAIT", b"1", b"1000"]])
-        wire.send(b"+OK\r\n:1\r\n")
-        self.assertEqual(self.successResultOf(sent), [True, 1])
-        self.assertEqual(self.shared.sent(), [])
-        # What is collected next needs none of that.
-        pipeline.get("a").run()
-        self.assertEqual(self.shared.sent(), [[b"GET", b"a"]])
-
-    def test_wait_forgotten(self) -> None:
-        """A pipeline that was cleared needs no connection of its own."""
-        pipeline = self.client.pipeline().wait(1, 1000)
-        pipeline.clear()
-        pipeline.get("a").run()
-        self.assertEqual((len(self.shared.sent()), self.asked), (1, []))
-
-    def test_wait_in_a_transaction(self) -> None:
-        """Where it would wait for nothing it is refused."""
-        with self.assertRaises(RedisError) as caught:
-            self.client.transaction().set("a", 1).wait(1, 1000)
-        self.assertIn("watch()", str(caught.exception))
-
-    def test_wait_in_a_watch(self) -> None:
-        """On a connection of its own it may be sent by itself."""
-
-        async def write() -> int:
-            async with self.client.watch("a") as watch:
-                await watch.transaction().set("a", 1).run()
-                return await watch.wait(1, 1000)
-
-        written = Deferred.fromCoroutine(write())
-        wire = self.accept()
-        wire.send(b"+OK\r\n")
-        wire.send(b"+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n")
-        self.assertEqual(wire.sent()[-1], [b"WAIT", b"1", b"1000"])
-        wire.send(b":2\r\n")
-        self.assertEqual(self.successResultOf(written), 2)
 
     def test_others_go_on(self) -> None:
         """Others are answered meanwhile; then the connection is used again."""
@@ -201,7 +148,7 @@ class BlockingTests(_Case):
         self.assertEqual(self.client.lent, 0)
 
 
-class StalledTests(_Case):
+class StalledTests(DedicatedCase):
     """A server that says nothing."""
 
     def test_shared(self) -> None:
@@ -231,7 +178,7 @@ class StalledTests(_Case):
         self.clock.advance(0)
 
 
-class LoanTests(_Case):
+class LoanTests(DedicatedCase):
     """Who has a connection, and for how long."""
 
     def borrow(self) -> RedisConnection:
