@@ -73,7 +73,9 @@ class Transaction(Batching):
             place, and the others were executed all the same.  Nothing was
             executed if it fails with L{TransactionConflict}, as a watched key
             has changed, or with L{RedisReplyError}, as the server takes one of
-            the commands for none; its text says what is wrong with it.  Fails
+            the commands for none; its text says what is wrong with it.  Only
+            where the server refuses C{MULTI} itself to this user, and takes the
+            commands one by one, they were executed: the text says so then.  Fails
             with L{RedisConnectionError<sockhost.interfaces.RedisConnectionError>}
             and L{MaybeExecuted<sockhost.interfaces.MaybeExecuted>} as a whole,
             as single commands do.  Cancelling withdraws all that was not sent,
@@ -86,9 +88,7 @@ class Transaction(Batching):
         self.clear()
         replies = await self._send(len(data), b"".join(data), timeout)
         if isinstance(replies[0], RedisReplyError):
-            # There is no transaction, so the commands were executed one by one,
-            # or refused for the same reason: only their own replies know.
-            raise replies[0]
+            raise _untransacted(replies[0], replies[1:-1])
         if self._executed is not None:
             self._executed()
         return shaped(_results(replies))
@@ -101,6 +101,18 @@ def _results(replies: list[Any]) -> list[Any]:
     if isinstance(results, RedisReplyError):
         raise _explained(results, replies[1:-1])
     return list(results)
+
+
+def _untransacted(error: RedisReplyError, replies: list[Any]) -> RedisReplyError:
+    # There is no transaction, so the commands were executed one by one, or
+    # refused for the same reason: only their own replies know.
+    executed = sum(not isinstance(each, RedisReplyError) for each in replies)
+    if not executed:
+        return error
+    return type(error)(
+        f"{error} (there was no transaction: {executed} of {len(replies)} commands "
+        "were executed one by one)"
+    )
 
 
 def _explained(error: RedisReplyError, replies: list[Any]) -> RedisReplyError:
@@ -157,6 +169,9 @@ class Watch(Commands):
         try:
             if kind is None and self._watching:
                 await self.unwatch()
+        except RedisError:
+            # The body has succeeded, and what may be watched still ends below.
+            pass
         finally:
             self._end()
 

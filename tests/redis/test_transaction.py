@@ -63,6 +63,16 @@ class TransactionTests(SynchronousTestCase):
             self.transaction.incr("n").run(), RedisReplyError
         )
         self.assertEqual(failure.value.code, "NOPERM")
+        self.assertIn("1 of 1 commands were executed", str(failure.value))
+
+    def test_all_refused(self) -> None:
+        """That nothing was executed is not made more of than it is."""
+        refused = RedisReplyError("LOADING wait")
+        for name in ("MULTI", "INCR", "EXEC"):
+            self.server.answer(name, refused)
+        sent = self.transaction.incr("n").run()
+        failure = self.failureResultOf(sent, RedisReplyError)
+        self.assertEqual(str(failure.value), "LOADING wait")
 
     def test_refused(self) -> None:
         """What would end it or change the connection is refused at once."""
@@ -192,6 +202,26 @@ class WatchTests(SynchronousTestCase):
                 await sent
 
         self.failureResultOf(self.start(work()), MaybeExecuted)
+
+    def test_unwatch_fails(self) -> None:
+        """
+        What becomes of the watch when its body has succeeded is nobody's
+        trouble: the connection ends with it.
+        """
+
+        async def work(fail: Any) -> str:
+            async with self.client.watch("n"):
+                fail()
+            return "done"
+
+        def refuse() -> None:
+            self.server.answer("UNWATCH", RedisReplyError("NOPERM no"))
+
+        for fail in (refuse, self.server.cut):
+            self.assertEqual(self.successResultOf(self.start(work(fail))), "done")
+            self.clock.advance(0)
+            self.server.pump()
+            self.assertEqual(self.connections, 0 if fail == self.server.cut else 1)
 
     def test_watch_refused(self) -> None:
         """If the keys cannot be watched, the body does not begin."""
