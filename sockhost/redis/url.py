@@ -24,6 +24,7 @@ joined by C{&}:
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any
@@ -50,6 +51,8 @@ DEFAULT_PORT = 6379
 SENTINEL_PORT = 26379
 # What the address of a Unix socket holds on Linux.
 LONGEST_PATH = 107
+# What is given for parameters of such names, known or not, is not shown.
+_SECRET = re.compile(r"(?i)((?:pass|secret|token|auth)[^=&]*=)[^&]*")
 
 Address = tuple[str, int]
 
@@ -193,10 +196,7 @@ def _masked(text: str) -> str:
     user, at, place = rest.rpartition("@")
     if ":" in user:
         user = user.partition(":")[0] + ":***"
-    place = "&".join(
-        "sentinel_password=***" if "sentinel_password=" in each else each
-        for each in place.split("&")
-    )
+    place = _SECRET.sub(r"\1***", place)
     return f"{scheme}{mark}{user}{at}{place}"
 
 

@@ -72,6 +72,9 @@ class ParseUrlTests(SynchronousTestCase):
             ("redis+sentinel://h/s?role=master", "primary, replica, any"),
             ("redis+sentinel://h/s?min_other_sentinels=all", "no number"),
             ("redis+sentinel://h/s?x=1&sentinel_password=secret", "'x'"),
+            ("redis://h?password=secret", "'password'"),
+            ("redis://h?db=0&PassWord=secret#secret", "#"),
+            ("redis://h?auth_token=secret&db=0", "&db=0"),
             ("redis+cluster://h,,i", "names no host"),
             ("redis+cluster://h/1", "no databases but 0"),
         ):
