@@ -3,16 +3,18 @@
 A record of the frames of a socket, for Wireshark: C{text2pcap} reads it, and so
 does Wireshark's own "Import from Hex Dump"::
 
-    text2pcap -D -t '%Y-%m-%d %H:%M:%S.%f' -l 147 kv.trace kv.pcapng
+    text2pcap -D -t ISO -l 147 kv.trace kv.pcapng
 
 Each frame is a packet: its direction (C{I} to the handler, C{O} from it), the
 time in UTC, then the payload in hexadecimal.  Lines that begin with C{#} say
-which client it is; C{text2pcap} skips them.
+which client it is; C{text2pcap} skips them.  A frame without a payload is such
+a line only: there are no packets of no bytes.
 """
 
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -30,6 +32,16 @@ LARGEST = 262_144
 
 IN, OUT = "I", "O"
 
+# Nobody may be reading from a FIFO: opening one must not wait for that.
+_FLAGS = (
+    os.O_WRONLY
+    | os.O_CREAT
+    | os.O_APPEND
+    | os.O_CLOEXEC
+    | os.O_NOFOLLOW
+    | os.O_NONBLOCK
+)
+
 
 @define(eq=False)
 class Trace:
@@ -40,7 +52,8 @@ class Trace:
 
     Tracing that fails, on a full disk, ends; the socket goes on.
 
-    @ivar path: the file; its mode is C{0600}, as it has all that was said.
+    @ivar path: the file; its mode is C{0600}, as it has all that was said.  What
+        is there already must be a regular file of this user.
     """
 
     _log = Logger()
@@ -72,7 +85,12 @@ class Trace:
 
     def _packet(self, direction: str, who: str, payload: bytes) -> bytes:
         at = datetime.fromtimestamp(self._clock(), UTC)
-        head = f"# {who}\n{direction} {at:%Y-%m-%d %H:%M:%S.%f}\n"
+        when = f"{direction} {at:%Y-%m-%dT%H:%M:%S.%fZ}"
+        if not payload:
+            # What is in front of no bytes would be taken for a part of what is
+            # in front of the next packet.
+            return f"# {who}\n# empty frame {when}\n\n".encode("ascii", "replace")
+        head = f"# {who}\n{when}\n"
         kept = payload[:LARGEST]
         lines = [
             f"{start:06x} {kept[start : start + 16].hex(' ')}\n"
@@ -95,9 +113,12 @@ class Trace:
         self._size += len(packet)
 
     def _open(self) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._file = os.fdopen(os.open(self.path, flags, 0o600), "ab")
-        self._size = self._file.tell()
+        self._file = os.fdopen(os.open(self.path, _FLAGS, 0o600), "ab")
+        found = os.fstat(self._file.fileno())
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+            raise OSError(f"{self.path} is not a regular file of this user")
+        os.fchmod(self._file.fileno(), 0o600)
+        self._size = found.st_size
 
 
 @implementer(ICodec)

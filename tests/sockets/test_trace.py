@@ -19,7 +19,7 @@ from sockhost.sockets.trace import IN, LARGEST, OUT, Trace, TracingCodec
 from sockhost.sockets.wire import pack
 from tests.sockets.fakes import Served
 
-_HEAD = re.compile(r"([IO]) (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6})")
+_HEAD = re.compile(r"([IO]) (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)")
 _LINE = re.compile(r"([0-9a-f]{6})((?: [0-9a-f]{2}){1,16})")
 
 
@@ -35,6 +35,8 @@ def read_dump(text: str) -> list[tuple[str, str, bytes]]:
             continue
         match = _HEAD.fullmatch(line)
         if match is not None:
+            # Otherwise it would be one preamble of two lines.
+            assert head is None, line
             head = (match[1], match[2])
             continue
         match = _LINE.fullmatch(line)
@@ -43,6 +45,7 @@ def read_dump(text: str) -> list[tuple[str, str, bytes]]:
         if offset == 0:
             assert head is not None
             packets.append((*head, bytearray()))
+            head = None
         assert offset == len(packets[-1][2])
         packets[-1][2].extend(bytes.fromhex(match[2]))
     return [(way, at, bytes(data)) for way, at, data in packets]
@@ -71,7 +74,7 @@ class TraceTests(SynchronousTestCase):
         trace = self.trace()
         trace.note(IN, "client 3", bytes(range(20)))
         trace.note(OUT, "client 3", b"\xff")
-        at = "2023-11-14 22:13:20.250000"
+        at = "2023-11-14T22:13:20.250000Z"
         self.assertEqual(
             read_dump(self.content()),
             [("I", at, bytes(range(20))), ("O", at, b"\xff")],
@@ -82,6 +85,43 @@ class TraceTests(SynchronousTestCase):
         """Nobody else may read what was said."""
         self.trace().note(IN, "x", b"secret")
         self.assertEqual(stat.S_IMODE(os.stat(self.path).st_mode), 0o600)
+
+    def test_private_already(self) -> None:
+        """Nor what is added to a file that was there and was readable."""
+        os.close(os.open(self.path, os.O_CREAT, 0o644))
+        self.trace().note(IN, "x", b"secret")
+        self.assertEqual(stat.S_IMODE(os.stat(self.path).st_mode), 0o600)
+
+    def test_no_file(self) -> None:
+        """What is no regular file is not written to, nor waited for."""
+        os.mkfifo(self.path)
+        reader = None
+        for _ in range(2):
+            self.trace().note(IN, "x", b"secret")
+            self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
+            if reader is None:
+                reader = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
+                self.addCleanup(os.close, reader)
+        assert reader is not None
+        self.assertEqual(os.read(reader, 100), b"")
+
+    def test_of_somebody_else(self) -> None:
+        """Nor is the file of another user, which they could read."""
+        os.close(os.open(self.path, os.O_CREAT, 0o600))
+        self.patch(os, "geteuid", lambda: os.stat(self.path).st_uid + 1)
+        self.trace().note(IN, "x", b"secret")
+        self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
+        self.assertEqual(self.content(), "")
+
+    def test_empty(self) -> None:
+        """A frame without a payload is there for people, and is no packet."""
+        trace = self.trace()
+        trace.note(IN, "client 3", b"")
+        trace.note(OUT, "client 3", b"x")
+        ((way, _, data),) = read_dump(self.content())
+        self.assertEqual((way, data), ("O", b"x"))
+        empty = "# client 3\n# empty frame I 2023-11-14T22:13:20.250000Z\n"
+        self.assertIn(empty, self.content())
 
     def test_bounded(self) -> None:
         """However much is said, two files of that size are all there is."""
@@ -127,7 +167,7 @@ class TraceTests(SynchronousTestCase):
         self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
 
     @settings(max_examples=50)
-    @given(st.lists(st.tuples(st.sampled_from((IN, OUT)), st.binary(min_size=1))))
+    @given(st.lists(st.tuples(st.sampled_from((IN, OUT)), st.binary())))
     def test_round_trip(self, frames: list[tuple[str, bytes]]) -> None:
         """Whatever was said can be read again."""
         self.path = self.mktemp()
@@ -136,7 +176,8 @@ class TraceTests(SynchronousTestCase):
             trace.note(way, "x", payload)
         trace.close()
         read = read_dump(self.content()) if frames else []
-        self.assertEqual([(way, data) for way, _, data in read], frames)
+        said = [(way, payload) for way, payload in frames if payload]
+        self.assertEqual([(way, data) for way, _, data in read], said)
 
 
 class TracingCodecTests(SynchronousTestCase):
