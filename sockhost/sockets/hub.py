@@ -218,18 +218,10 @@ class Hub:
         """
         count = len(happened)
         if count > 1:
-            self.share = self._share(count)
+            self.share = max(TURN_BYTES // count, LEAST_SHARE)
             if count > CROWD and self.greedy:
                 happened = self._serve_fairly(happened)
-        get = self.watched.get
-        for fd, events in happened:
-            # An earlier event of this turn may have ended it.
-            watched = get(fd)
-            if watched is not None:
-                try:
-                    watched.event(events)
-                except BaseException:
-                    self.broken(watched)
+        self._serve(happened)
         self.share = TURN_BYTES
         if self.unsettled:
             self.settle()
@@ -275,9 +267,7 @@ class Hub:
     def _serve_fairly(self, happened: list[tuple[int, int]]) -> list[tuple[int, int]]:
         """Serve all but those who are greedy; say which of these come then."""
         greedy = {fd: events for fd, events in happened if fd in self.greedy}
-        for fd, events in happened:
-            if fd not in greedy:
-                self._serve(fd, events)
+        self._serve([each for each in happened if each[0] not in greedy])
         # Whoever has no turn is reported again in the next.
         turn = list(islice((fd for fd in self.greedy if fd in greedy), GREEDY))
         for fd in turn:
@@ -285,16 +275,16 @@ class Hub:
         self.share = TURN_BYTES
         return [(fd, greedy[fd]) for fd in turn]
 
-    def _serve(self, fd: int, events: int) -> None:
-        watched = self.watched.get(fd)
-        if watched is not None:
-            try:
-                watched.event(events)
-            except BaseException:
-                self.broken(watched)
-
-    def _share(self, count: int) -> int:
-        return max(TURN_BYTES // count, LEAST_SHARE)
+    def _serve(self, happened: list[tuple[int, int]]) -> None:
+        get = self.watched.get
+        for fd, events in happened:
+            # An earlier event of this turn may have ended it.
+            watched = get(fd)
+            if watched is not None:
+                try:
+                    watched.event(events)
+                except BaseException:
+                    self.broken(watched)
 
     def _close_if_empty(self) -> None:
         if len(self.watched) == self._nested:
