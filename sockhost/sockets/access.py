@@ -130,10 +130,14 @@ class Access:
         Make it from what a configuration says, see L{parse_rules}.
 
         @param allow: empty to allow everybody.
+        @return: L{EVERYBODY} if nobody is refused.
         @raise SockhostError: there is no such user or group.
         """
-        allowed = tuple(allow)
-        return cls(parse_rules(allowed) if allowed else None, parse_rules(deny))
+        allowed, denied = parse_rules(allow), parse_rules(deny)
+        anybody = allowed.anybody or allowed == Rules()
+        if anybody and denied == Rules():
+            return EVERYBODY
+        return cls(None if anybody else allowed, denied)
 
     def admits(self, peer: PeerCredentials, connection: HasSocketOptions) -> bool:
         """

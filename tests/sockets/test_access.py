@@ -186,6 +186,13 @@ class AccessTests(SynchronousTestCase):
         self.assertTrue(EVERYBODY.admits(nobody, FakePeer(1, 1)))
         self.assertTrue(Access.parse(()).admits(nobody, FakePeer(1, 1)))
 
+    def test_nobody_refused(self) -> None:
+        """Rules that refuse nobody are known as such, so that nothing is asked."""
+        for allow in ((), ["*"], ["33", "*"]):
+            self.assertIs(Access.parse(allow), EVERYBODY)
+            self.assertIsNot(Access.parse(allow, ["33"]), EVERYBODY)
+        self.assertIsNot(Access.parse(["33"]), EVERYBODY)
+
     def test_allow(self) -> None:
         """With C{allow} only those who are named may, and root is no exception."""
         access = Access.parse(["33"])

@@ -6,11 +6,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from sockhost.sockets.access import Access
 from sockhost.sockets.door import NOT_ALLOWED, TOO_MANY, TOO_MANY_OF_USER, Door
 from sockhost.sockets.limits import Limits
+from sockhost.sockets.settings import SocketConfig
 from tests.sockets.fakes import Served
 from tests.sockets.test_access import FakePeer
 
@@ -25,6 +27,15 @@ class DoorTests(SynchronousTestCase):
             for _ in range(100):
                 self.assertIsNone(door.refusal(FakePeer(uid, 1), Limits()))
                 door.enter(uid)
+
+    def test_is_open(self) -> None:
+        """It does not matter who a client is if no rule and no limit asks."""
+        config = SocketConfig(path="/run/x", handler="a:B")
+        door = Door(config.access())
+        self.assertTrue(door.is_open(config.limits))
+        self.assertFalse(door.is_open(Limits(max_clients_per_uid=1)))
+        door.access = evolve(config, deny=("33",)).access()
+        self.assertFalse(door.is_open(config.limits))
 
     def test_access(self) -> None:
         """Those who may not are refused, before anything is counted."""
