@@ -174,8 +174,8 @@ class MakeServiceTests(TapCase):
         self.addCleanup(os.chdir, here)
         os.chdir(self.directory)
         self.config.write_text('[host]\nrun_dir = "r"\nlog_dir = "l"\n')
-        for more in ({}, {"run_dir": "other"}):
-            start = Start(config=self.config.name, **more)
+        for run_dir in (None, "other"):
+            start = Start(config=self.config.name, run_dir=run_dir)
             first = start.read()
             os.chdir("/")
             self.assertEqual(start.read_again(), first)

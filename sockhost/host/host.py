@@ -27,6 +27,7 @@ from sockhost.host.end import End
 from sockhost.host.events import HostEvents
 from sockhost.host.exit import ExitStatus
 from sockhost.host.hooks import HostHooks, run_unit_hooks
+from sockhost.host.leftbehind import LeftBehind
 from sockhost.host.lock import run_dir_lock
 from sockhost.host.log import announce
 from sockhost.host.lookout import Lookout
@@ -45,6 +46,7 @@ from sockhost.interfaces import (
     StartupFailed,
 )
 from sockhost.keeper import Keeper
+from sockhost.processes.leftovers import Leftovers
 from sockhost.status import Event, HostStatus, Phase, UnitStatus
 from sockhost.workers.latch import Latch
 
@@ -92,6 +94,7 @@ class Host:
         )
         self._startup_over = Latch()
         self._end = End()
+        self._left = LeftBehind(reactor, Leftovers(self.run_dir))
         self._hooks = HostHooks(config.host.lifecycle, self.config_dir)
         self._control = ControlServer(
             self, reactor, config.host.control, self.run_dir, exposition=_exposition
@@ -198,9 +201,13 @@ class Host:
             self._control.start()
         except (SockhostError, OSError) as error:
             raise StartupFailed(f"no control socket: {error}") from error
-        # The watched process may be gone already.
-        if self._end.status is None:
-            await self._hooks.startup()
+        self._left.end(self._config)
+        try:
+            # The watched process may be gone already.
+            if self._end.status is None:
+                await self._hooks.startup()
+        finally:
+            await self._left.gone()
         if self._end.status is not None:
             return
         self._lookout.begin(self._units.start_enabled())
@@ -346,6 +353,7 @@ class Host:
             self.log.info("{who}: no more grace", who=asked_by)
             self._units.hurry()
             self._hooks.hurry()
+            self._left.hurry()
 
     def subscribe(self, notifier: INotifier) -> Callable[[], None]:
         return self._notifiers.subscribe(notifier)

@@ -83,6 +83,10 @@ class Leftovers:
         with contextlib.suppress(FileNotFoundError):
             self._path(name).unlink()
 
+    def names(self) -> list[str]:
+        """Name all units that there are notes of."""
+        return sorted(path.stem for path in Path(self.run_dir, "pids").glob("*.json"))
+
     def read(self, name: str) -> Record | None:
         """Read the note of a unit; C{None} if there is none that is whole."""
         try:

@@ -135,6 +135,26 @@ class CrashTests(HostCase):
         self.assertEqual(len(descendants(second.pid)), 1)
         self.assertEqual((self.run_dir / "sockhost.pid").read_text(), f"{second.pid}\n")
 
+    async def test_killed_and_renamed(self) -> None:
+        """What is left of a unit that has another name now is ended first."""
+        self.write("sockhost.toml", SLEEPER)
+        first = self.twistd()
+        await first.says("ready; steer it")
+        [orphan] = descendants(first.pid)
+        first.signal("KILL")
+        await first.ends()
+        renamed = SLEEPER.replace("[unit.sleeper]", "[unit.other]")
+        disabled = SLEEPER.replace('"process"', '"process"\n    enabled = false')
+        for text, running in ((renamed, 1), (disabled, 0)):
+            self.write("sockhost.toml", text)
+            second = self.twistd()
+            await second.says("ready; steer it")
+            self.assertFalse(alive(orphan))
+            self.assertEqual(len(descendants(second.pid)), running)
+            [orphan] = descendants(second.pid) or [orphan]
+            second.signal("KILL")
+            await second.ends()
+
     async def test_quarantine(self) -> None:
         """A bad unit is shown with its reason, and the others run."""
         self.write("sockhost.toml", SLEEPER + BAD.replace("sleeper", "bad"))

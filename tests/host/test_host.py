@@ -15,6 +15,7 @@ from zope.interface.verify import verifyObject
 from sockhost.config import Problem
 from sockhost.host.exit import ExitStatus
 from sockhost.host.hooks import HostHooks
+from sockhost.host.leftbehind import LeftBehind
 from sockhost.host.lock import RunDirLock
 from sockhost.interfaces import HostLocked, IHost, PathInUse, SockhostError
 from sockhost.status import Phase, State
@@ -297,6 +298,16 @@ class ReadyTests(HostCase):
         starting.callback(None)
         self.turn()
         self.assertIn("start a", self.journal)
+
+    def test_left_behind(self) -> None:
+        """No unit starts before what a killed host left of others is gone."""
+        self.make(unit_config("a"))
+        gone: Deferred[None] = Deferred()
+        self.patch(LeftBehind, "gone", lambda _: gone)
+        self.begin()
+        self.assertEqual(self.journal[2:], ["startup"])
+        gone.callback(None)
+        self.assertEqual(self.journal[3:], ["start a"])
 
     def test_startup_fails(self) -> None:
         """A failed start is status 70; no unit starts and no C{shutdown} is called."""

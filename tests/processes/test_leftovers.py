@@ -57,6 +57,14 @@ class LeftoversTests(SynchronousTestCase):
         self.assertIsNone(self.left.read("db"))
         self.left.forget("db")
 
+    def test_names(self) -> None:
+        """All notes are listed, and nothing else that is there."""
+        self.assertEqual(self.left.names(), [])
+        for name in ("web", "db"):
+            self.left.record(name, PID)
+        Path(self.left.run_dir, "pids", "odd.json.new").write_text("")
+        self.assertEqual(self.left.names(), ["db", "web"])
+
     def test_spoilt(self) -> None:
         """A note that cannot be read counts as none."""
         path = Path(self.left.run_dir, "pids", "db.json")
