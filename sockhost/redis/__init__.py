@@ -16,7 +16,8 @@ The modules, each using only those above it::
     formatting  commands out of formats
     decoding    replies as text
     names       where a command may be sent, by its name
-    url         where a server is, or many (C{tls}: how to be sure of it)
+    url         where a server is, or many (C{tls}: how to be sure of it;
+                C{families}: which addresses are tried first)
     settings    what a client can be told
     slots       what the server owes, in a C{line}
     deadlines   how long that is waited for

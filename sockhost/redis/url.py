@@ -12,6 +12,8 @@ joined by C{&}:
 
     - C{db}: the number of the database (not in a cluster).
     - C{client_name}: what C{CLIENT LIST} shows.
+    - C{prefer}: C{ipv4} or C{ipv6}, which addresses of a name are tried
+      first (not for C{unix}); C{any} for the order of the system (usual).
     - C{ca}, C{cert}, C{key}: files for TLS; C{name}: what the server's
       certificate must be for; C{verify=no} to talk to anybody.  See L{TLS}.
     - C{role}, with Sentinel: C{primary} (usual), C{replica}, or
@@ -40,6 +42,7 @@ from twisted.internet.endpoints import (
 )
 from twisted.internet.interfaces import IStreamClientEndpoint
 
+from sockhost.redis.families import FAMILIES, preferring
 from sockhost.redis.tls import TLS
 
 EXPECTED = (
@@ -74,6 +77,7 @@ _SENTINEL = _ONE | {
     "min_other_sentinels",
 }
 _CLUSTER = frozenset({"client_name", "read"})
+_TCP = frozenset({"prefer"})
 
 
 @frozen(kw_only=True)
@@ -93,6 +97,7 @@ class RedisURL:
     @ivar role: which of the servers that the Sentinels know is meant.
     @ivar min_other_sentinels: how many others a Sentinel must know to be believed.
     @ivar read: where in a cluster to read.
+    @ivar prefer: which addresses of a name are tried first.
     """
 
     kind: Kind = Kind.SERVER
@@ -111,6 +116,7 @@ class RedisURL:
     sentinel_password: str | None = field(default=None, repr=False)
     min_other_sentinels: int = 0
     read: str = "primary"
+    prefer: str = "any"
 
     def __str__(self) -> str:
         """The URL without passwords and options: fit for a log."""
@@ -167,8 +173,9 @@ class RedisURL:
         elif isIPv6Address(self.host):
             endpoint = TCP6ClientEndpoint(*where)
         else:
+            names = preferring(reactor, self.prefer)
             endpoint = HostnameEndpoint(
-                reactor, self.host.encode(), self.port, timeout, bind
+                names, self.host.encode(), self.port, timeout, bind
             )
         return endpoint if self.tls is None else self.tls.wrap(endpoint, self.host)
 
@@ -214,6 +221,7 @@ def _parse(parts: SplitResult) -> RedisURL:
         "password": _decoded(password) if colon else None,
         "client_name": options.get("client_name", ""),
         "tls": _tls(options) if known >= _TLS else None,
+        "prefer": _chosen(options, "prefer", "any", *FAMILIES),
     }
     return read(place, parts.path, options, common)
 
@@ -283,13 +291,13 @@ def _cluster(
 
 # How each is read, and which options it has.
 _SCHEMES = {
-    "redis": (Kind.SERVER, _tcp, _ONE),
-    "rediss": (Kind.SERVER, _tcp, _ONE | _TLS),
+    "redis": (Kind.SERVER, _tcp, _ONE | _TCP),
+    "rediss": (Kind.SERVER, _tcp, _ONE | _TCP | _TLS),
     "unix": (Kind.SERVER, _unix, _ONE),
-    "redis+sentinel": (Kind.SENTINEL, _sentinel, _SENTINEL),
-    "rediss+sentinel": (Kind.SENTINEL, _sentinel, _SENTINEL | _TLS),
-    "redis+cluster": (Kind.CLUSTER, _cluster, _CLUSTER),
-    "rediss+cluster": (Kind.CLUSTER, _cluster, _CLUSTER | _TLS),
+    "redis+sentinel": (Kind.SENTINEL, _sentinel, _SENTINEL | _TCP),
+    "rediss+sentinel": (Kind.SENTINEL, _sentinel, _SENTINEL | _TCP | _TLS),
+    "redis+cluster": (Kind.CLUSTER, _cluster, _CLUSTER | _TCP),
+    "rediss+cluster": (Kind.CLUSTER, _cluster, _CLUSTER | _TCP | _TLS),
 }
 
 
