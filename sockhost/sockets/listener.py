@@ -105,7 +105,8 @@ class UnixListener:
         """
         @param bound: a listening socket; the listener closes it when it stops.
         @param factory: makes a protocol for each client.
-        @param on_lost: called once if accepting has ended without L{stop}.
+        @param on_lost: called once if accepting has ended without L{stop},
+            while the socket is still open.
         @param admit: decides about each client before the factory hears of it;
             one that it returns C{False} for is closed at once.
         @param adopt: makes the transport of a client; C{None} for the
@@ -136,7 +137,8 @@ class UnixListener:
         returns.  Connections that were accepted go on; the socket's file stays
         (L{BoundSocket.unlink} removes it).  Stopping again does nothing.
         """
-        self._close()
+        self._end()
+        self.bound.close()
 
     def fileno(self) -> int:
         """The descriptor that the reactor watches."""
@@ -249,11 +251,16 @@ class UnixListener:
     def _lost(self, reason: Failure) -> None:
         if not self._running:
             return
-        self._close()
-        if self._on_lost is not None:
-            self._on_lost(reason)
+        self._end()
+        try:
+            if self._on_lost is not None:
+                # As long as it is open, no other file at its path can have
+                # been given its inode, so that it may be unlinked.
+                self._on_lost(reason)
+        finally:
+            self.bound.close()
 
-    def _close(self) -> None:
+    def _end(self) -> None:
         if self._resume is not None:
             self._resume.cancel()
             self._resume = None
@@ -261,4 +268,3 @@ class UnixListener:
             self._running = False
             self._reactor.removeReader(self)
             self._factory.doStop()
-        self.bound.close()

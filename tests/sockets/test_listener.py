@@ -207,6 +207,18 @@ class UnixListenerTests(ListenerCase):
         (reason,) = self.lost
         reason.trap(OSError)
 
+    def test_unlink_when_lost(self) -> None:
+        """
+        Who is told can remove the file: the socket is closed only then, so
+        that no other file can have its inode yet.
+        """
+        open_yet: list[bool] = []
+        self.listener._on_lost = lambda _: open_yet.append(not self.socket.closed)
+        self.socket.waiting.append(errno.EINVAL)
+        self.listener.doRead()
+        self.assertEqual(open_yet, [True])
+        self.assertTrue(self.socket.closed)
+
     def test_given_up_by_reactor(self) -> None:
         """So is one that the reactor gives up, once."""
         self.listener.connectionLost(Failure(OSError(errno.EBADF, "bad")))
