@@ -25,9 +25,16 @@ from sockhost.redis.url import parse_url
 class Resolver:
     """Knows two addresses of each kind for every name."""
 
-    def resolveHostName(self, receiver: Any, *args: Any, **options: Any) -> Any:
+    def resolveHostName(
+        self,
+        resolutionReceiver: Any,  # noqa: N803
+        hostName: str,  # noqa: N803
+        portNumber: int = 0,  # noqa: N803
+        *_: Any,
+        **options: Any,
+    ) -> Any:
         """Tell all of them, in turn."""
-        port = options.get("portNumber", args[1] if len(args) > 1 else 0)
+        receiver, port = resolutionReceiver, portNumber
         receiver.resolutionBegan(self)
         for number in (1, 2):
             v6 = IPv6Address("TCP", f"::{number}", port)
