@@ -69,12 +69,9 @@ class RunDirLock:
         @raise OSError: the file cannot be made.
         """
         trust, directory = self._trust(), self._directory
-        try:
-            Path(directory).mkdir(mode=0o755, parents=True, exist_ok=True)
-        except FileExistsError:
-            raise NotADirectoryError(20, "Not a directory", directory) from None
+        _make(directory)
         trust.check(directory)
-        trust.make_notes(directory)
+        trust.make_parts(directory)
         try:
             while not self._take():
                 pass
@@ -141,6 +138,18 @@ class RunDirLock:
 def run_dir_lock(run_dir: str) -> RunDirLock:
     """Make the lock of a run directory."""
     return RunDirLock(os.path.join(run_dir, "sockhost.pid"))
+
+
+def _make(directory: str) -> None:
+    if os.path.isdir(directory):
+        return
+    try:
+        Path(directory).mkdir(mode=0o755, parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(20, "Not a directory", directory) from None
+    # Who is to connect to a socket in it has to get there, though twistd takes
+    # a umask that leaves others nothing when it goes into the background.
+    os.chmod(directory, 0o755)
 
 
 def _is_held(fd: int) -> bool:

@@ -26,7 +26,12 @@ from sockhost.interfaces import StartupFailed
 NOTES = "pids"
 """Where the notes about processes are, in the run directory."""
 
-_PARTS = (NOTES, "log")
+NOTIFY = "notify"
+"""Where programs say how they are."""
+
+_PARTS = (NOTES, NOTIFY, "log")
+_MADE = {NOTES: 0o700, NOTIFY: 0o711}
+"""What the host itself makes, and its mode."""
 
 
 @define
@@ -52,21 +57,23 @@ class Trust:
             return
         self._check_one(run_dir, there, allowed=stat.S_ISVTX)
         # Others may put these there before the host does.
-        for part in _PARTS if self._others_write(there) else (NOTES,):
+        for part in _PARTS if self._others_write(there) else _MADE:
             self._check_part(os.path.join(run_dir, part))
 
-    def make_notes(self, run_dir: str) -> None:
+    def make_parts(self, run_dir: str) -> None:
         """
-        Make the directory of the notes, where others could do so first.
+        Make the directories of the host, where others could do so first.
 
         @raise StartupFailed: they just did.
         @raise OSError: it cannot be made.
         """
         if self._others_write(os.stat(run_dir)):
-            notes = os.path.join(run_dir, NOTES)
-            if not os.path.lexists(notes):
-                os.mkdir(notes, 0o700)
-            self._check_part(notes)
+            for part, mode in _MADE.items():
+                path = os.path.join(run_dir, part)
+                if not os.path.lexists(path):
+                    os.mkdir(path, 0o700)
+                    os.chmod(path, mode)
+                self._check_part(path)
 
     def _check_part(self, path: str) -> None:
         try:

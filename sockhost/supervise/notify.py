@@ -66,7 +66,11 @@ class NotifySocket:
         @param uid: the other one.
         @raise OSError: it cannot be made; then nothing is left of it.
         """
-        os.makedirs(os.path.dirname(self.path), mode=0o711, exist_ok=True)
+        directory = os.path.dirname(self.path)
+        if not os.path.isdir(directory):
+            os.makedirs(directory)
+            # Whatever the umask: a program of another user has to get there.
+            os.chmod(directory, 0o711)
         self._unlink()
         made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         try:
@@ -75,7 +79,7 @@ class NotifySocket:
             os.fchmod(made.fileno(), 0o600)
             made.bind(self.path)
             if uid is not None:
-                os.chown(self.path, uid, -1)
+                os.chown(self.path, uid, -1, follow_symlinks=False)
         except OSError:
             made.close()
             self._unlink()

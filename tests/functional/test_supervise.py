@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import socket
+import stat
 import sys
 import tempfile
 from typing import Any
@@ -28,6 +29,7 @@ from sockhost.processes.procfs import group_members
 from sockhost.status import Event
 from sockhost.supervise.cron import CronConfig, CronKind
 from sockhost.supervise.events import CommandNotifier
+from sockhost.supervise.notify import NotifySocket
 from sockhost.supervise.process import ProcessConfig, ProcessKind, ProcessUnit
 from sockhost.supervise.ready import Ready
 from sockhost.testing.units import MemoryUnitHost
@@ -269,6 +271,22 @@ class ReadyTests(SuperviseCase):
             unit = self.shell("sleep 60", ready=Ready(connect=f"tcp:127.0.0.1:{port}"))
             await self.start(unit)
             self.assertIsNotNone(unit.status()["pid"])
+
+    async def test_notify_place(self) -> None:
+        """Every user can get to the socket, whatever the umask, and what stands
+        in its place is not given away."""
+        self.addCleanup(os.umask, os.umask(0o077))
+        path = os.path.join(self.host.run_dir, "notify", "web")
+        notify = NotifySocket(reactor, path)
+        notify.open()
+        self.addCleanup(notify.close)
+        mode = os.stat(os.path.dirname(path)).st_mode
+        self.assertEqual(stat.S_IMODE(mode), 0o711)
+        given: list[dict[str, bool]] = []
+        self.patch(os, "chown", lambda *_args, **how: given.append(how))
+        notify.close()
+        notify.open(1000)
+        self.assertEqual(given, [{"follow_symlinks": False}])
 
     async def test_notify(self) -> None:
         """It is ready when it says so, and may say how it is besides."""

@@ -110,6 +110,19 @@ class RunDirLockTests(SynchronousTestCase):
             self.assertIn(f"{self.path.parent} is not safe", str(raised.exception))
         self.assertEqual(os.listdir(self.path.parent), [])
 
+    def test_made_under_any_umask(self) -> None:
+        """What the host makes itself can be trusted, and entered, whatever the
+        umask is: twistd takes 0077 when it goes into the background."""
+        self.addCleanup(os.umask, os.umask(0o077))
+        self.lock.acquire()
+        self.assertEqual(stat.S_IMODE(self.path.parent.stat().st_mode), 0o755)
+
+    def test_kept(self) -> None:
+        """A directory that is there keeps its mode."""
+        self.path.parent.mkdir(mode=0o750)
+        self.lock.acquire()
+        self.assertEqual(stat.S_IMODE(self.path.parent.stat().st_mode), 0o750)
+
     def test_made_under_a_loose_umask(self) -> None:
         """What the host makes itself can be trusted, whatever the umask is."""
         self.addCleanup(os.umask, os.umask(0))

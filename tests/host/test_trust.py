@@ -8,6 +8,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import shutil
 import stat
 from types import SimpleNamespace
 from typing import Any
@@ -129,7 +130,7 @@ class TrustTests(SynchronousTestCase):
 
     def test_parts(self) -> None:
         """What others may have put there first is looked at by itself."""
-        for part in ("/run/pids", "/run/log"):
+        for part in ("/run/pids", "/run/notify", "/run/log"):
             self.stats.clear()
             self.is_there(0o1777, uid=0)
             self.is_there(0o755, THEIRS, part)
@@ -159,19 +160,23 @@ class MakeNotesTests(SynchronousTestCase):
 
     def test_alone(self) -> None:
         """Where nobody else can write they are made when they are needed."""
-        self.trust.make_notes(str(self.directory))
+        self.trust.make_parts(str(self.directory))
         self.assertEqual(os.listdir(self.directory), [])
 
     def test_first(self) -> None:
         """Elsewhere they are made now, and once."""
         self.directory.chmod(0o1777)
-        self.trust.make_notes(str(self.directory))
-        self.trust.make_notes(str(self.directory))
-        self.assertEqual(os.listdir(self.directory), ["pids"])
+        self.trust.make_parts(str(self.directory))
+        self.trust.make_parts(str(self.directory))
+        found = {part.name: part.stat().st_mode for part in self.directory.iterdir()}
+        self.assertEqual(found, {"pids": 0o40700, "notify": 0o40711})
 
     def test_too_late(self) -> None:
         """What came in between is refused."""
         self.directory.chmod(0o1777)
-        (self.directory / "pids").symlink_to("/tmp")
-        with self.assertRaises(StartupFailed):
-            self.trust.make_notes(str(self.directory))
+        for part in ("notify", "pids"):
+            shutil.rmtree(self.directory / "pids", ignore_errors=True)
+            (self.directory / part).symlink_to("/tmp")
+            with self.assertRaises(StartupFailed) as raised:
+                self.trust.make_parts(str(self.directory))
+            self.assertIn(f"{part} is not safe", str(raised.exception))
