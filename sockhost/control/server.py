@@ -23,7 +23,8 @@ from sockhost.control.answers import BadRequest, write_error
 from sockhost.control.api import ControlAPI, Exposition
 from sockhost.control.place import forget_control, tell_control
 from sockhost.interfaces import IHost
-from sockhost.sockets.listener import IListenerReactor, UnixListener, bind_unix
+from sockhost.sockets.bound import bind_unix
+from sockhost.sockets.listener import IListenerReactor, UnixListener
 
 PARTING = 1.0
 """Seconds that connections get to take their last bytes when the host stops."""

@@ -25,16 +25,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from sockhost.sockets.bound import BoundSocket, adopt_unix, bind_unix
+from sockhost.sockets.bound import BoundSocket
 from sockhost.sockets.descriptors import Kept, copy_number
-
-__all__ = [
-    "BoundSocket",
-    "IListenerReactor",
-    "UnixListener",
-    "adopt_unix",
-    "bind_unix",
-]
 
 ACCEPT_BURST = 32
 """How many connections are accepted before the reactor's other work goes on."""
