@@ -4,11 +4,14 @@ The endpoint C{sockhost:path=…}, as other programs on Twisted use it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
 import stat
 import tempfile
+from grp import getgrgid
+from pwd import getpwall, getpwuid
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -23,12 +26,14 @@ from twisted.internet.interfaces import (
     IStreamServerEndpointStringParser,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
 from sockhost.interfaces import PathInUse, SockhostError
 from sockhost.sockets.endpoint import SafeEndpointParser, SafePort, parse_endpoint
+from tests.functional.hosts import TWISTD, HostCase, pause
 
 
 class Echo(Protocol):
@@ -220,3 +225,55 @@ class ParserTests(TestCase):
         ):
             error = self.assertRaises(ValueError, parse, None, **bad)
             self.assertIn(words, str(error))
+
+
+class TwistdWebTests(HostCase):
+    """A program that knows nothing of sockhost, as the documentation shows it."""
+
+    async def serve(self, rules: str) -> str:
+        """Have C{twistd web} listen, and say where."""
+        self.write("public/hello.txt", "hello, world")
+        listen = f"--listen=sockhost:path=web.sock:mode=660:{rules}"
+        web = self.spawn([*TWISTD, "-n", "--pidfile=", "web", listen, "--path=public"])
+        await web.says("reactor class")
+        path = self.directory / "web.sock"
+        while not path.exists():
+            await pause(0.05)
+        self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o660)
+        return str(path)
+
+    def get(self, path: str) -> bytes:
+        """Ask for the file; nothing if the connection is closed."""
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(20)
+            client.connect(path)
+            answer = b""
+            with contextlib.suppress(ConnectionError):
+                client.sendall(b"GET /hello.txt HTTP/1.0\r\n\r\n")
+                while data := client.recv(65536):
+                    answer += data
+            return answer
+
+    async def assert_served(self, rules: str) -> None:
+        """With these rules this process is served."""
+        answer = await deferToThread(self.get, await self.serve(rules))
+        self.assertTrue(answer.endswith(b"hello, world"), answer)
+
+    async def test_user(self) -> None:
+        """A user is let in by name."""
+        await self.assert_served(f"allow={getpwuid(os.getuid()).pw_name}")
+
+    async def test_group(self) -> None:
+        """So is a group."""
+        await self.assert_served(f"allow=%{getgrgid(os.getgid()).gr_name}")
+
+    async def test_not_allowed(self) -> None:
+        """Others are not, whatever the mode of the file says."""
+        other = next(each for each in getpwall() if each.pw_uid != os.getuid())
+        path = await self.serve(f"allow={other.pw_name}")
+        self.assertEqual(await deferToThread(self.get, path), b"")
+
+    async def test_denied(self) -> None:
+        """Nor is a user who is denied by name."""
+        path = await self.serve(f"deny={getpwuid(os.getuid()).pw_name}")
+        self.assertEqual(await deferToThread(self.get, path), b"")

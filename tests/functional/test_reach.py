@@ -9,6 +9,8 @@ import contextlib
 import os
 import socket
 import sys
+from grp import getgrgid
+from pwd import getpwuid
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -111,6 +113,18 @@ class AccessTests(ReachCase):
         """Those who are allowed are served."""
         await self.serve(allow=(str(os.getuid()),))
         self.assertEqual(await self.ask(), b"x")
+
+    async def test_by_name(self) -> None:
+        """Users and groups can be meant by their names."""
+        user, group = getpwuid(os.getuid()).pw_name, getgrgid(os.getgid()).gr_name
+        for rule in (user, f"%{group}"):
+            unit = await self.serve(allow=(rule,))
+            self.assertEqual(await self.ask(), b"x")
+            await unit.stop()
+            unit = await self.serve(allow=("*",), deny=(rule,))
+            with self.assertRaises(Disconnected):
+                await self.ask()
+            await unit.stop()
 
     async def test_not_allowed(self) -> None:
         """Others are gone before the handler has seen them, and are counted."""
