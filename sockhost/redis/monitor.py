@@ -81,7 +81,9 @@ def start_monitoring(
     connection: RedisConnection, listener: Callable[[bytes], object]
 ) -> Deferred[None]:
     """
-    Have a connection, which nobody shares, enter the state.
+    Have a connection, which nobody shares, enter the state.  From then on a
+    reply that has the form of a line is taken for one: the server does not tell
+    them from each other, and has few commands that give such a reply.
 
     @param listener: is called with each line.
     @return: fires when the server has said that it has.
@@ -97,6 +99,22 @@ def start_monitoring(
         connection.on_message = intercept
 
     return connection.execute("MONITOR").addCallback(entered)
+
+
+def stop_monitoring(connection: RedisConnection) -> Deferred[None]:
+    """
+    Have a connection leave the state, by C{RESET}, which servers know since
+    Redis 6.2.  It is what it was before it was greeted then, and is not to be
+    given back.
+
+    @return: fires when the server has said that it has left.
+    """
+
+    def left(_: object) -> None:
+        connection.on_message = None
+        connection.protocol = 2
+
+    return connection.execute("RESET").addCallback(left)
 
 
 class Monitor:

@@ -18,7 +18,12 @@ from twisted.trial.unittest import TestCase
 
 from sockhost.interfaces import RedisConnectionError, RedisReplyError
 from sockhost.redis import RedisClient, connect
-from sockhost.redis.monitor import MonitoredCommand, start_monitoring
+from sockhost.redis.monitor import (
+    MonitoredCommand,
+    parse_line,
+    start_monitoring,
+    stop_monitoring,
+)
 from tests.functional.servers import ValkeyServer
 
 CLOCK: Any = IReactorTime(reactor)
@@ -94,12 +99,28 @@ class MonitorTests(_ListeningCase):
             await client.execute("SET", "foreign", number)
             self.assertEqual(await connection.execute("ECHO", number), b"%d" % number)
         self.assertEqual(sum(b'"SET" "foreign"' in line for line in lines), 10)
-        self.assertEqual(await connection.execute("RESET"), b"RESET")
+        await stop_monitoring(connection)
         seen = len(lines)
         await client.execute("SET", "foreign", 1)
         self.assertEqual(await connection.execute("ECHO", "x"), b"x")
         self.assertEqual(len(lines), seen)
         connection.abort()
+
+    async def test_async_monitor(self) -> None:
+        """hiredis: foreign commands in their order, and QUIT to leave."""
+        client = await self.connect()
+        connection = await client.dedicated()
+        lines: list[bytes] = []
+        await start_monitoring(connection, lines.append)
+        for number in range(5):
+            await client.execute("SET", "foreign", number)
+        ended = connection.when_disconnected()
+        self.assertEqual(await connection.execute("QUIT"), b"OK")
+        await ended
+        self.assertFalse(connection.open)
+        found = [parse_line(line).args for line in lines if b'"SET"' in line]
+        self.assertEqual(found, [(b"SET", b"foreign", b"%d" % n) for n in range(5)])
+        self.assertEqual(await client.execute("PING"), b"PONG")
 
     async def test_ends(self) -> None:
         """Iterating ends with a close, and says so when the server goes."""

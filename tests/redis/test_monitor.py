@@ -26,6 +26,7 @@ from sockhost.redis.monitor import (
     monitor,
     parse_line,
     start_monitoring,
+    stop_monitoring,
 )
 from tests.redis.fakes import Wire
 
@@ -133,6 +134,34 @@ class StateTests(SynchronousTestCase):
         self.wire.send(b"-NOPERM no\r\n")
         self.failureResultOf(started, RedisReplyError)
         self.assertIsNone(self.connection.on_message)
+
+    def test_left(self) -> None:
+        """After RESET a reply that looks like a line is a reply again."""
+        start_monitoring(self.connection, self.lines.append)
+        line = b"+" + LINE + b"\r\n"
+        self.wire.send(b"+OK\r\n" + line)
+        self.connection.protocol = 3
+        left = stop_monitoring(self.connection)
+        after = self.connection.execute("ECHO", LINE)
+        self.clock.advance(0)
+        self.wire.send(line + b"+RESET\r\n" + line)
+        self.assertIsNone(self.successResultOf(left))
+        self.assertEqual(self.successResultOf(after), LINE)
+        self.assertEqual(len(self.lines), 2)
+        self.assertEqual(self.connection.protocol, 2)
+
+    def test_not_left(self) -> None:
+        """A server that does not know how goes on to tell lines."""
+        start_monitoring(self.connection, self.lines.append)
+        line = b"+" + LINE + b"\r\n"
+        left = self.connection.execute("PING")
+        self.wire.send(b"+OK\r\n")
+        refused = stop_monitoring(self.connection)
+        self.clock.advance(0)
+        self.wire.send(b"+PONG\r\n-ERR unknown command\r\n" + line)
+        self.successResultOf(left)
+        self.failureResultOf(refused, RedisReplyError)
+        self.assertEqual(self.lines, [LINE])
 
 
 class MonitorTests(SynchronousTestCase):

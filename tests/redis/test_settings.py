@@ -56,6 +56,25 @@ class UsedTests(SynchronousTestCase):
         wire.clear()
         return wire
 
+    def test_seen(self) -> None:
+        """The status has what is measured: latency, queues and reconnects."""
+        wire = self.up(ping_interval=10.0)
+        self.reactor.advance(10)
+        self.assertEqual(wire.sent(), [[b"PING"]])
+        self.reactor.advance(0.25)
+        wire.send(b"+PONG\r\n")
+        for name in "AB":
+            self.client.execute(name).addErrback(lambda _: None)
+        status = self.unit.status()
+        shown = [status[each] for each in ("latency", "outstanding", "reconnects")]
+        self.assertEqual((shown, status["server_version"]), ([0.25, 2, 0], "9.1.2"))
+        wire.lose()
+        self.client.execute("C").addErrback(lambda _: None)
+        status = self.unit.status()
+        shown = [status[each] for each in ("latency", "outstanding", "queued")]
+        self.assertEqual(shown, [None, 0, 1])
+        self.client.abort()
+
     def test_decode(self) -> None:
         """Replies are text."""
         wire = self.up(decode="utf-8")
