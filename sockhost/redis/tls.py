@@ -63,46 +63,56 @@ def _wrap(
         return wrapClientTLS(_unchecked(own, name), endpoint)
     trust = None if tls.ca is None else _trusted(tls.ca)
     more = {} if trust is None else {"trustRoot": trust}
-    options: Any = optionsForClientTLS(name, clientCertificate=own, **more)
+    options: Any = optionsForClientTLS(name, extraCertificateOptions=own, **more)
     return wrapClientTLS(options, endpoint)
 
 
-def _own_certificate(tls: TLS) -> Any:
+def _own_certificate(tls: TLS) -> dict[str, Any]:
     from OpenSSL.crypto import Error
     from twisted.internet.ssl import PrivateCertificate
 
     if tls.cert is None:
-        return None
+        return {}
     pieces = {tls.cert: None, tls.key or tls.cert: None}
     data = b"\n".join(Path(piece).read_bytes() for piece in pieces)
     try:
-        return PrivateCertificate.loadPEM(data)
+        own = PrivateCertificate.loadPEM(data)
+        _, *behind = _certificates(tls.cert)
     except (Error, ValueError, TypeError) as error:
         raise ValueError(f"{tls.cert}: no certificate with its key: {error}") from None
+    return {
+        "privateKey": own.privateKey.original,
+        "certificate": own.original,
+        "extraCertChain": [each.original for each in behind],
+    }
 
 
 def _trusted(path: str) -> Any:
     from OpenSSL.crypto import Error
-    from twisted.internet.ssl import Certificate, trustRootFromCertificates
+    from twisted.internet.ssl import trustRootFromCertificates
 
-    end = b"-----END CERTIFICATE-----"
-    pieces = Path(path).read_bytes().split(end)[:-1]
-    if not pieces:
-        raise ValueError(f"{path}: no certificate in it")
     try:
-        return trustRootFromCertificates(
-            [Certificate.loadPEM(piece + end + b"\n") for piece in pieces]
-        )
+        return trustRootFromCertificates(_certificates(path))
     except (Error, ValueError, TypeError) as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _unchecked(own: Any, name: str) -> Any:
+def _certificates(path: str) -> list[Any]:
+    from twisted.internet.ssl import Certificate
+
+    end = b"-----END CERTIFICATE-----"
+    pieces = Path(path).read_bytes().split(end)[:-1]
+    if not pieces:
+        raise ValueError("no certificate in it")
+    return [Certificate.loadPEM(piece + end + b"\n") for piece in pieces]
+
+
+def _unchecked(own: dict[str, Any], name: str) -> Any:
     from OpenSSL.SSL import Connection
     from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
     from twisted.internet.ssl import CertificateOptions
 
-    options = CertificateOptions() if own is None else own.options()
+    options = CertificateOptions(**own)
     options.verify = False
     context = options.getContext()
 

@@ -35,11 +35,13 @@ class Authority:
     Vouches for certificates, which it writes into a directory.
 
     @ivar path: the file with its own.
+    @ivar _behind: what is written behind the certificates that it issues.
     """
 
     directory: Path
     _key: Any
     _certificate: x509.Certificate
+    _behind: bytes = b""
 
     @classmethod
     def made(cls, directory: Path) -> Authority:
@@ -47,14 +49,16 @@ class Authority:
         directory.mkdir(parents=True, exist_ok=True)
         key = ec.generate_private_key(ec.SECP256R1())
         name = _name("authority")
-        certificate = (
-            _builder(name, name, key)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
-            .sign(key, hashes.SHA256())
-        )
-        authority = cls(directory, key, certificate)
-        authority.path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        authority = cls(directory, key, _vouch(name, key, name, key))
+        authority.path.write_bytes(_pem(authority._certificate))
         return authority
+
+    def deputy(self) -> Authority:
+        """Make one that this one vouches for, as its certificates show."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = _name("deputy")
+        certificate = _vouch(subject, key, self._certificate.subject, self._key)
+        return Authority(self.directory, key, certificate, _pem(certificate))
 
     @property
     def path(self) -> Path:
@@ -78,7 +82,8 @@ class Authority:
         )
         path = self.directory / f"{names[0].replace(':', '_')}.pem"
         path.write_bytes(
-            certificate.public_bytes(serialization.Encoding.PEM)
+            _pem(certificate)
+            + self._behind
             + key.private_bytes(
                 serialization.Encoding.PEM,
                 serialization.PrivateFormat.PKCS8,
@@ -138,6 +143,19 @@ class _Back(ProxyClient):
 
     def dataReceived(self, data: bytes) -> None:
         super().dataReceived(self._change(data))
+
+
+def _vouch(
+    subject: x509.Name, key: Any, issuer: x509.Name, by: Any
+) -> x509.Certificate:
+    constraints = x509.BasicConstraints(ca=True, path_length=None)
+    unsigned = _builder(subject, issuer, key).add_extension(constraints, True)
+    certificate: x509.Certificate = unsigned.sign(by, hashes.SHA256())
+    return certificate
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
 
 
 def _name(text: str) -> x509.Name:

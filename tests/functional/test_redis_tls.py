@@ -96,6 +96,14 @@ class TLSTests(TestCase):
         client = await self.connect(f"{url}&cert={own}")
         self.assertEqual(await client.execute("PING"), b"PONG")
 
+    async def test_certificates_between(self) -> None:
+        """Those that vouch for ours are shown too: the server knows only the last."""
+        port = self.front("127.0.0.1", clients=self.authority.path)
+        own = self.authority.deputy().issue("client")
+        for query in (f"ca={self.authority.path}", "verify=no"):
+            client = await self.connect(f"rediss://127.0.0.1:{port}?{query}&cert={own}")
+            self.assertEqual(await client.execute("PING"), b"PONG")
+
     async def test_files(self) -> None:
         """A file that cannot be used is named."""
         empty = Path(self.mktemp())
