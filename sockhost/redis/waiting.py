@@ -36,11 +36,9 @@ class Waiting:
         self, slot: Slot, data: bytes, timeout: float | None, seconds: float
     ) -> None:
         """Let a slot wait for that many seconds."""
-        self._slots[slot] = (self._clock.seconds() + seconds, data, timeout)
-        if self._call is None:
-            self._call = self._clock.callLater(seconds, self._expire)
-        elif self._call.getTime() > self._clock.seconds() + seconds:
-            self._call.reset(seconds)
+        until = self._clock.seconds() + seconds
+        self._slots[slot] = (until, data, timeout)
+        self._look_at(until)
 
     def withdraw(self, slot: Deferred[Any]) -> bool:
         """
@@ -68,6 +66,13 @@ class Waiting:
             if not slot.called:
                 yield slot  # type: ignore[misc]
 
+    def _look_at(self, until: float) -> None:
+        seconds = max(until - self._clock.seconds(), 0.0)
+        if self._call is None:
+            self._call = self._clock.callLater(seconds, self._expire)
+        elif self._call.getTime() > until:
+            self._call.reset(seconds)
+
     def _stop(self) -> None:
         call, self._call = self._call, None
         if call is not None:
@@ -81,5 +86,6 @@ class Waiting:
             if self.withdraw(slot):
                 slot.errback(self.late())
         nearest = min((until for until, *_ in self._slots.values()), default=None)
-        if nearest is not None and self._call is None:
-            self._call = self._clock.callLater(max(nearest - now, 0.0), self._expire)
+        # What was fired may have had others wait.
+        if nearest is not None:
+            self._look_at(nearest)

@@ -47,6 +47,27 @@ class _ClientCase(SynchronousTestCase):
         self.assertIn(text, str(failure.value))
 
 
+class WaitTests(_ClientCase):
+    """How long commands wait for a connection."""
+
+    def test_again(self) -> None:
+        """One that waits anew keeps none of the others waiting with it."""
+        late: list[float] = []
+
+        def note(_: object) -> None:
+            late.append(self.clock.seconds())
+
+        def again(_: object) -> None:
+            self.client.execute("C").addErrback(note)
+
+        self.client.execute("A").addErrback(again)
+        self.clock.advance(0.5)
+        self.client.execute("B").addErrback(note)
+        self.clock.pump([0.5] * 8)
+        self.assertEqual(late, [2.5, 4.0])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
 class ConnectedTests(_ClientCase):
     """While there is a connection."""
 
