@@ -83,14 +83,16 @@ class Deadlines:
             self._tick(now, min(usual, max(left, 0.001)))
 
     def _expire(self, late: list[Slot]) -> None:
-        sent = self._line.sent()
+        # Firing one may end others, or have all bytes sent: what is told not to
+        # have been sent must be out of reach by then.
+        unsent = set(late) - self._line.sent()
+        if unsent:
+            self._line.drop(unsent)
         for slot in late:
-            # Firing one may end others.
             if slot.called:
                 continue
-            if slot in sent:
-                slot.errback(CommandTimeout("no reply in the time that it was given"))
-            else:
-                self._line.withdrawn = True
+            if slot in unsent:
                 text = "not sent in the time that it was given"
                 slot.errback(RedisConnectionError(text))
+            else:
+                slot.errback(CommandTimeout("no reply in the time that it was given"))

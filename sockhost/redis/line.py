@@ -6,7 +6,7 @@ The queue of a connection: what the server owes, and what it was not told yet.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 from attrs import define, field
@@ -61,12 +61,19 @@ class Line:
             (slot, place < sent) for place, slot in enumerate(slots) if not slot.called
         )
 
+    def drop(self, gone: set[Slot]) -> None:
+        """Take out some of the slots whose bytes were not taken, and these."""
+        self._keep(lambda slot: slot not in gone)
+
     def _drop_withdrawn(self) -> None:
         self.withdrawn = False
+        self._keep(lambda slot: not slot.called)
+
+    def _keep(self, wanted: Callable[[Slot], bool]) -> None:
         slots = [self.slots.pop() for _ in self.unsent][::-1]
         pieces = self.unsent[:]
         self.unsent.clear()
         for slot, piece in zip(slots, pieces, strict=True):
-            if not slot.called:
+            if wanted(slot):
                 self.slots.append(slot)
                 self.unsent.append(piece)

@@ -9,10 +9,12 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import ITCPTransport, IUNIXTransport
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from sockhost.interfaces import (
+    CommandTimeout,
     MaybeExecuted,
     RedisConnectionError,
     RedisError,
@@ -197,6 +199,28 @@ class TimeoutTests(_ConnectionCase):
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)
         self.wire.send(b":1\r\n:2\r\n")
         self.assertEqual(self.successResultOf(again[0]), 2)
+
+    def test_not_sent(self) -> None:
+        """
+        What is told not to have been sent never is, even if the bytes are sent
+        while that is told.
+        """
+        self.execute("GET", "a").addErrback(lambda why: why.trap(CommandTimeout))
+        self.wire.clear()
+        outlet: Any = self.wire.producer
+        outlet.pauseProducing()
+        first, second = self.execute("INCR", "n"), self.execute("INCR", "n")
+
+        def resume(failure: Failure) -> Failure:
+            outlet.resumeProducing()
+            return failure
+
+        first.addErrback(resume)
+        self.clock.pump([0.25] * 5)
+        for each in (first, second):
+            failure = self.failureResultOf(each, RedisConnectionError)
+            self.assertNotIsInstance(failure.value, MaybeExecuted)
+        self.assertEqual(self.wire.sent(), [])
 
     def test_cancel_another(self) -> None:
         """A failure that cancels the next one to fail."""
