@@ -140,12 +140,16 @@ def _subtract(counts: Counter[bytes], names: Iterable[bytes]) -> None:
 
 
 async def send_separable(
-    connection: RedisConnection, word: bytes, names: Sequence[bytes]
+    connection: RedisConnection,
+    word: bytes,
+    names: Sequence[bytes],
+    wished: Callable[[bytes], bool],
 ) -> list[bytes]:
     """
     Send a command for many names, and where it is refused, one for each: one
     name spoils the command for all.  There is no limit of time.
 
+    @param wished: says whether a name is still to be asked for then.
     @return: the names that are refused.
     """
     if not names:
@@ -158,7 +162,8 @@ async def send_separable(
     else:
         return []
     sending = [
-        Deferred.fromCoroutine(send_separable(connection, word, [name]))
+        Deferred.fromCoroutine(send_separable(connection, word, [name], wished))
         for name in names
+        if wished(name)
     ]
     return [name for refused in await gather(sending) for name in refused]

@@ -352,7 +352,8 @@ class SubscriptionHub:
         self, connection: RedisConnection, mode: Mode, names: list[bytes]
     ) -> list[bytes]:
         self._asked.update((mode, name) for name in names)
-        return await send_separable(connection, mode.value.subscribe, names)
+        wished = self._wished[mode].__contains__
+        return await send_separable(connection, mode.value.subscribe, names, wished)
 
     def _tell_behind(self, refused: tuple[bytes, ...]) -> None:
         behind, self._behind = self._behind, {}

@@ -113,6 +113,19 @@ class LossTests(HubCase):
         self.publish(b"a")
         self.assertEqual(self.heard, [(b"a", b"x")])
 
+    def test_left_when_refused(self) -> None:
+        """Of those that are refused together, only the wished are asked for again."""
+        one = self.subscribed("a", "no")
+        self.lose()
+        self.connect()
+        self.sent()
+        one.unsubscribe("no")
+        self.wire.send(b"-NOPERM no\r\n")
+        self.assertEqual(self.sent(), [[b"unsubscribe", b"no"], [b"subscribe", b"a"]])
+        self.ack(b"unsubscribe", b"no")
+        self.ack(b"subscribe", b"a")
+        self.assertEqual([gap.refused for gap in self.gaps], [()])
+
     def test_replaced(self) -> None:
         """A connection that is replaced counts as lost; its end changes nothing."""
         self.subscribed("a")
