@@ -37,6 +37,7 @@ from sockhost.interfaces import (
     ISpawner,
     IUnitHost,
     UnitLost,
+    UnitStuck,
 )
 from sockhost.keeper import Keeper
 from sockhost.processes import Spawner
@@ -48,7 +49,7 @@ from sockhost.status import Event, State
 from sockhost.workers.prototype_process import CannotImport, RunningPrototype
 from sockhost.workers.prototype_unit import PrototypeUnit
 from sockhost.workers.spec import make_spec
-from sockhost.workers.worker_unit import WorkerUnit
+from sockhost.workers.worker_unit import NotAnswering, WorkerUnit
 
 POLICY = RestartPolicy(backoff_max=0.5, healthy_after=2.0, budget=0, start_timeout=0.0)
 """
@@ -154,13 +155,19 @@ class WorkerSocketUnit:
             unit.unlisten()
 
     def run_hook(self, name: str) -> Deferred[None]:
-        """Run a hook of the handler in each worker, one after the other."""
+        """
+        Run a hook of the handler in all workers at once.
+
+        @return: fires when it has ended in all of them; fails as in the first
+            of those where it failed, and the others are logged.
+        """
         return Deferred.fromCoroutine(self._run_hook(name))
 
     def clients(self) -> Deferred[Sequence[Mapping[str, object]]]:
         """
         Describe the clients of all workers.  The number of the worker stands
         in front of the number that the worker has for a client: C{"2.17"}.
+        Those of a worker that does not answer are left out, which is logged.
         """
         return Deferred.fromCoroutine(self._clients())
 
@@ -281,17 +288,18 @@ class WorkerSocketUnit:
 
     def _give_up(self, reason: str) -> None:
         if self._lost is not None:
-            ended = Deferred.fromCoroutine(self._end_and_tell(reason))
-            ended.addErrback(self._cannot_end)
+            Deferred.fromCoroutine(self._end_and_tell(reason))
 
     async def _end_and_tell(self, reason: str) -> None:
-        await self._take_down()
+        loss: Exception = UnitLost(reason)
+        try:
+            await self._take_down()
+        except Exception as error:
+            self._log.failure("{unit} did not end", unit=self._name)
+            loss = UnitStuck(f"{reason}; what is left does not end: {error}")
         lost, self._lost = self._lost, None
         if lost is not None:
-            lost(Failure(UnitLost(reason)))
-
-    def _cannot_end(self, failure: Failure) -> None:
-        self._log.failure("{unit} did not end", failure, unit=self._name)
+            lost(Failure(loss))
 
     # -- going down ---------------------------------------------------------
 
@@ -315,7 +323,11 @@ class WorkerSocketUnit:
             waiter.callback(result)
 
     async def _end(self) -> None:
-        self._close_socket()
+        failures: list[Failure] = []
+        try:
+            self._close_socket()
+        except Exception:
+            failures.append(Failure())
         for timer in (self._judging, self._deserted):
             if timer is not None:
                 timer.cancel()
@@ -328,26 +340,34 @@ class WorkerSocketUnit:
         if self._output is not None:
             self._output.close()
             self._output = None
-        for _success, result in stopped:
-            if isinstance(result, Failure):
-                result.raiseException()
+        failures += [how for _, how in stopped if isinstance(how, Failure)]
+        if failures:
+            failures[0].raiseException()
 
     async def _clients(self) -> Sequence[Mapping[str, object]]:
-        found = await gatherResults([unit.clients() for unit in self._workers])
-        return [
-            {**client, "id": f"{unit.index}.{client['id']}"}
-            for unit, clients in zip(self._workers, found, strict=True)
-            for client in clients
-        ]
+        found = await self._ask_all(lambda unit: unit.clients())
+        described = []
+        for unit, answer in zip(self._workers, found, strict=True):
+            if not isinstance(answer, Failure):
+                described += [
+                    {**client, "id": f"{unit.index}.{client['id']}"}
+                    for client in answer
+                ]
+            elif answer.check(NotAnswering):
+                reason = answer.getErrorMessage()
+                self._log.warn("{unit}: {reason}", unit=self._name, reason=reason)
+            else:
+                answer.raiseException()
+        return described
+
+    async def _ask_all(self, question: Callable[[WorkerUnit], Any]) -> list[Any]:
+        # All at once, so that one that hangs does not hold up the others.
+        asked = [question(unit) for unit in self._workers]
+        return [result for _, result in await DeferredList(asked, consumeErrors=True)]
 
     async def _run_hook(self, name: str) -> None:
-        # One worker must not cost the others their hook, whatever it raises.
-        failures: list[Failure] = []
-        for unit in self._workers:
-            try:
-                await unit.hook(name)
-            except Exception:
-                failures.append(Failure())
+        results = await self._ask_all(lambda unit: unit.hook(name))
+        failures = [result for result in results if isinstance(result, Failure)]
         # The caller logs the one that it is told of.
         for other in failures[1:]:
             self._log.failure("{hook} of {unit}", other, hook=name, unit=self._name)
@@ -357,8 +377,10 @@ class WorkerSocketUnit:
     def _close_socket(self) -> None:
         bound, self._bound = self._bound, None
         if bound is not None:
-            bound.unlink()
-            bound.close()
+            try:
+                bound.unlink()
+            finally:
+                bound.close()
 
 
 def _describe(keeper: Keeper) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from twisted.protocols.amp import RemoteAmpError
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from sockhost.interfaces import IUnit, NotReady, UnitLost
+from sockhost.interfaces import IUnit, NotReady, SockhostError, UnitLost
 from sockhost.status import Event
 from sockhost.workers.latch import time_limit
 from sockhost.workers.port import CannotServe
@@ -29,6 +29,16 @@ QUIT_GRACE = 5.0
 
 TERM_GRACE = 1.0
 """Seconds between C{SIGTERM} and C{SIGKILL} for one that does not."""
+
+ANSWER_LIMIT = 5.0
+"""Seconds that a worker has to say who is connected to it, or to drop one."""
+
+HOOK_LIMIT = 60.0
+"""Seconds that the hook of a worker's handler is waited for."""
+
+
+class NotAnswering(SockhostError):
+    """A worker does not answer: it is stopped, or busy without a pause."""
 
 
 class Crew(Protocol):
@@ -130,20 +140,28 @@ class WorkerUnit:
         Run a hook of the worker's handler.
 
         @return: fires when that has ended, at once if there is no worker.
-            Fails with L{HookFailed<sockhost.workers.port.HookFailed>}.
+            Fails with L{HookFailed<sockhost.workers.port.HookFailed>}, and with
+            L{NotAnswering} if it takes longer than L{HOOK_LIMIT}.
         """
-        return Deferred.fromCoroutine(self._ask(lambda run: run.hook(name)))
+        return Deferred.fromCoroutine(
+            self._ask(lambda run: self._limited(run.hook(name), HOOK_LIMIT))
+        )
 
     def clients(self) -> Deferred[list[dict[str, Any]]]:
         """
         Ask the worker who is connected to it.
 
-        @return: fires with all, none if it has ended.
+        @return: fires with all, none if it has ended.  Fails with
+            L{NotAnswering} if it does not say in L{ANSWER_LIMIT}.
         """
         return Deferred.fromCoroutine(self._clients())
 
     def kick(self, client: str) -> Deferred[bool]:
-        """Have the worker drop a client; fires with whether it was there."""
+        """
+        Have the worker drop a client.
+
+        @return: fires with whether it was there; fails as L{clients}.
+        """
         return Deferred.fromCoroutine(self._kick(client))
 
     async def _serve(self, listener: int) -> None:
@@ -159,10 +177,19 @@ class WorkerUnit:
             run.kill()
 
     async def _clients(self) -> list[dict[str, Any]]:
-        return await self._asked(lambda run: run.clients()) or []
+        return await self._asked(lambda run: self._limited(run.clients())) or []
 
     async def _kick(self, client: str) -> bool:
-        return bool(await self._asked(lambda run: run.kick(client)))
+        return bool(await self._asked(lambda run: self._limited(run.kick(client))))
+
+    def _limited(
+        self, answer: Deferred[Any], limit: float = ANSWER_LIMIT
+    ) -> Deferred[Any]:
+        def late(_result: object, _limit: float) -> Failure:
+            text = f"worker {self.index} has not answered in {limit:g} s"
+            return Failure(NotAnswering(text))
+
+        return answer.addTimeout(limit, self._reactor, late)
 
     async def _start(self, lost: Callable[[Failure], None]) -> None:
         try:

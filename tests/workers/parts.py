@@ -26,6 +26,7 @@ class Part:
     lost: Any = None
     stopping: Deferred[UnitLost | None] | None = None
     hooked: Deferred[None] = field(factory=lambda: succeed(None))
+    described: Deferred[Any] | None = None
     starts: int = 0
 
     def start(self, lost: Any) -> Deferred[None]:
@@ -64,7 +65,7 @@ class Part:
 
     def clients(self) -> Deferred[Any]:
         """One is connected to each."""
-        return succeed([{"id": "7", "pid": 1}])
+        return self.described or succeed([{"id": "7", "pid": 1}])
 
     def kick(self, client: str) -> Deferred[bool]:
         """Drop one."""

@@ -9,6 +9,7 @@ from typing import Any
 from attrs import evolve
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -21,6 +22,7 @@ from sockhost.interfaces import (
     PathInUse,
     UnitFailed,
     UnitLost,
+    UnitStuck,
 )
 from sockhost.sockets import reach
 from sockhost.status import Event
@@ -28,6 +30,7 @@ from sockhost.workers import pool
 from sockhost.workers.pool import IMPORTS, NO_WORKER, WorkerSocketUnit
 from sockhost.workers.port import HookFailed
 from sockhost.workers.prototype_process import CannotImport
+from sockhost.workers.worker_unit import NotAnswering
 from tests.workers.hosts import socket_unit
 from tests.workers.parts import Bound, Output, Part
 
@@ -263,6 +266,32 @@ class WorkerSocketUnitTests(SynchronousTestCase):
         self.assertIn("stop prototype", self.journal)
         self.flushLoggedErrors(UnitFailed)
 
+    def test_socket_remains(self) -> None:
+        """If the socket cannot be removed, all else is stopped all the same."""
+        self.up()
+
+        def unlink(_bound: Bound) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        self.patch(Bound, "unlink", unlink)
+        self.failureResultOf(self.unit.stop(), PermissionError)
+        self.assertEqual(
+            self.journal, ["close", "stop worker 1", "stop worker 2", "stop prototype"]
+        )
+
+    def test_lost_and_stuck(self) -> None:
+        """If something of a unit that gives up is left, its keeper hears of that."""
+        self.up()
+        self.workers[0].stopping = fail(UnitFailed("it will not go"))
+        for worker in self.workers:
+            self.lose(worker)
+        self.clock.advance(NO_WORKER)
+        (failure,) = self.lost
+        failure.trap(UnitStuck)
+        self.assertIn("no worker has been up for 30 s", str(failure.value))
+        self.assertIn("it will not go", str(failure.value))
+        self.flushLoggedErrors(UnitFailed)
+
     def test_stop_during_start(self) -> None:
         """Stopping a unit that starts cancels the start."""
         starting = self.start()
@@ -320,6 +349,28 @@ class WorkerSocketUnitTests(SynchronousTestCase):
         self.assertEqual(self.journal, ["reconfigure worker 1", "reconfigure worker 2"])
         self.workers[0].hooked = succeed(None)
         self.successResultOf(self.unit.run_hook("reconfigure"))
+
+    def test_run_hook_at_once(self) -> None:
+        """A worker whose hook takes its time does not hold up the others."""
+        self.up()
+        hooked: Deferred[None] = Deferred()
+        self.workers[0].hooked = hooked
+        running = self.unit.run_hook("reconfigure")
+        self.assertEqual(self.journal, ["reconfigure worker 1", "reconfigure worker 2"])
+        self.assertNoResult(running)
+        hooked.callback(None)
+        self.successResultOf(running)
+
+    def test_clients_of_one_that_hangs(self) -> None:
+        """The clients of a worker that does not answer are left out."""
+        self.up()
+        self.workers[0].described = fail(NotAnswering("worker 1 hangs"))
+        with capturedLogs() as logs:
+            found = self.successResultOf(self.unit.clients())
+        self.assertEqual(found, [{"id": "2.7", "pid": 1}])
+        self.assertEqual([formatEvent(one) for one in logs], ["kv: worker 1 hangs"])
+        self.workers[0].described = fail(ZeroDivisionError())
+        self.failureResultOf(self.unit.clients(), ZeroDivisionError)
 
     def test_run_hook_defects(self) -> None:
         """Whatever a hook raises, each is told or logged, and all have run."""

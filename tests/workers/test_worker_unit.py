@@ -21,7 +21,14 @@ from sockhost.workers import worker_unit
 from sockhost.workers.latch import Latch
 from sockhost.workers.port import CannotServe
 from sockhost.workers.worker_run import PrototypeGone
-from sockhost.workers.worker_unit import QUIT_GRACE, TERM_GRACE, WorkerUnit
+from sockhost.workers.worker_unit import (
+    ANSWER_LIMIT,
+    HOOK_LIMIT,
+    QUIT_GRACE,
+    TERM_GRACE,
+    NotAnswering,
+    WorkerUnit,
+)
 from tests.workers.fakes import FakeCrew, loose
 
 
@@ -306,6 +313,23 @@ class WorkerUnitTests(SynchronousTestCase):
         self.assertEqual(run.told, [("kick", "7")])
         run.answer = fail(ConnectionLost())
         self.assertEqual(self.successResultOf(self.unit.clients()), [])
+
+    def test_no_answer(self) -> None:
+        """A worker that does not answer is not waited for longer than so."""
+        run = self.up()
+        for ask, limit in (
+            (self.unit.clients, ANSWER_LIMIT),
+            (lambda: self.unit.kick("7"), ANSWER_LIMIT),
+            (lambda: self.unit.hook("reconfigure"), HOOK_LIMIT),
+        ):
+            run.answer = Deferred()
+            asked: Deferred[Any] = ask()
+            self.clock.advance(limit - 0.1)
+            self.assertNoResult(asked)
+            self.clock.advance(0.1)
+            error = self.failureResultOf(asked, NotAnswering).value
+            self.assertEqual(str(error), f"worker 1 has not answered in {limit:g} s")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_requests_to_nobody(self) -> None:
         """What is asked while there is no worker, or while it ends, is done."""
