@@ -67,12 +67,20 @@ class UnitStatus:
     """
     How a unit is.
 
+    @ivar name: the unit's name, unique in the host.
+    @ivar kind: the name of its kind; C{""} if its table does not say it.
+    @ivar goal: what it is meant to be: C{up} or C{down}.
+    @ivar state: what it is.
     @ivar since: when it entered its state.
     @ivar last_exit: how it ended last, or C{None} if it never did.
     @ivar restarts: how often its keeper has started it again by itself since
         the host started.
     @ivar next_try: in C{backoff}, when it is started next; else C{None}.
     @ivar reason: why it is in a state that is not its goal, or C{None}.
+    @ivar description: what its table says that it is.
+    @ivar after: the units behind which it is started, if those are to run.
+    @ivar requires: the units that it does not run without.
+    @ivar uses: the units whose clients its handler gets.
     @ivar details: what the kind has to say besides.
     """
 
@@ -97,8 +105,17 @@ class HostStatus:
     """
     How the host is.
 
+    @ivar name: what C{[host] name} calls it.
+    @ivar version: of sockhost.
+    @ivar pid: its process id.
+    @ivar phase: what it is doing.
+    @ivar started: when it was started.
+    @ivar config: the absolute path of its configuration file.
+    @ivar run_dir: the absolute path of its run directory.
+    @ivar control: the absolute path of its control socket.
     @ivar problems: what is wrong with the configuration as it was last read, a
         sentence each.
+    @ivar units: its units, in the order in which they are started.
     """
 
     name: str
@@ -118,6 +135,7 @@ class Event:
     """
     Something that happened.
 
+    @ivar at: when.
     @ivar event: what: C{"state"}, C{"reconfigured"}, C{"ready"}, C{"stopping"},
         or a kind's own word.
     @ivar unit: the unit that it happened to, or C{None} for the host.

@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
+from sockhost.config import describe
 from sockhost.status import (
     Event,
     Exit,
@@ -49,6 +50,7 @@ HOST = HostStatus(
     units=(UNIT,),
 )
 EVENT = Event(at=1000.0, event="state", unit="kv", fields={"state": "up"})
+VALUES: list[Any] = [ENDED, UNIT, HOST, EVENT]
 
 
 class ToJSONTests(SynchronousTestCase):
@@ -56,14 +58,34 @@ class ToJSONTests(SynchronousTestCase):
 
     def test_names(self) -> None:
         """The keys are the names of the attributes, all and no others."""
-        for value in (ENDED, UNIT, HOST, EVENT):
+        for value in VALUES:
             names = [one.name for one in attrs.fields(type(value))]
             self.assertEqual(list(to_json(value)), names)
 
+    def test_keys(self) -> None:
+        """The keys are these: scripts rely on them, so they only become more."""
+        self.assertEqual(
+            {type(value).__name__: " ".join(to_json(value)) for value in VALUES},
+            {
+                "Exit": "at code signal asked_by reason",
+                "UnitStatus": "name kind goal state since last_exit restarts next_try "
+                "reason description after requires uses details",
+                "HostStatus": "name version pid phase started config run_dir control "
+                "problems units",
+                "Event": "at event unit fields",
+            },
+        )
+
+    def test_documented(self) -> None:
+        """The documentation of each class says what each key means."""
+        for value in VALUES:
+            described = {doc.key: doc.doc for doc in describe(type(value))}
+            for key in to_json(value):
+                self.assertTrue(described[key], (type(value), key))
+
     def test_writable(self) -> None:
         """C{json} writes it, and it reads back as it was."""
-        values: list[Any] = [ENDED, UNIT, HOST, EVENT]
-        for value in values:
+        for value in VALUES:
             made = to_json(value)
             self.assertEqual(json.loads(json.dumps(made)), made)
 
