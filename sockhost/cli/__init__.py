@@ -13,7 +13,7 @@ The C{sockhost} command.
     - L{sockhost.cli.exits}: the exit statuses
 
 Everything but C{check} and C{run} imports the standard library and click only,
-so that a command is done in a tenth of a second.
+so that a command starts in less than 150 ms.
 """
 
 from sockhost.cli.command import main

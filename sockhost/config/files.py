@@ -161,7 +161,9 @@ def write_unit(
 ) -> str:
     """
     Write C{units.d/NAME.toml} so that a reader, and a machine that loses its
-    power, sees the file as it was before or as it is now.
+    power, sees the file as it was before or as it is now.  For programs that
+    add units to a host while it runs: have it reconfigure afterwards.  Nothing
+    in the host itself writes there.
 
     @param units_d: the directory; it is made if it is missing.
     @param text: the whole file.  Only the owner can read it, as it may hold secrets.

@@ -29,7 +29,6 @@ from tests.control.fakes import FakeHost
 reactor: Any = _reactor
 
 NOBODY = 65534
-HEAVY = ("twisted", "zope", "attr", "cattrs", "klein", "rich", "automat", "asyncio")
 
 
 class _Watched(ProcessProtocol):
@@ -262,19 +261,6 @@ class CommandTests(ControlTestCase):
                 self.host.publish(event)
             await pause(0)
         await self.until(lambda: not self.host.notifiers)
-
-    async def test_starts_fast(self) -> None:
-        """A command for a running host loads nothing that takes time."""
-        script = (
-            "import sys; from sockhost.cli import main\n"
-            "try: main()\n"
-            f"finally: print([name for name in {HEAVY} if name in sys.modules])"
-        )
-        for arguments in (["status", "--help"], ["status"]):
-            out, _, status = await getProcessOutputAndValue(
-                sys.executable, ["-c", script, *arguments], env=self.environment()
-            )
-            self.assertEqual((status, out.splitlines()[-1]), (0, b"[]"))
 
 
 class HostProcessTests(TestCase):
