@@ -8,10 +8,6 @@ from __future__ import annotations
 import os
 import resource
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 from twisted.internet.threads import deferToThread
 
@@ -19,182 +15,16 @@ from sockhost.interfaces import Disconnected
 from sockhost.sockets.blocking import BlockingClient
 from sockhost.sockets.client import connect
 from sockhost.sockets.wire import HEADER, pack
-from tests.functional.hosts import (
-    SOCKHOST,
-    HostCase,
-    Running,
-    descendants,
-    pause,
-    reactor,
+from tests.functional.hosts import SOCKHOST, Running, pause, reactor
+from tests.functional.upstream import (
+    DefectCase,
+    configuration,
+    cpu_of,
+    descriptors_of,
+    memory_of,
+    read,
+    read_all,
 )
-
-HANDLERS = """
-from pathlib import Path
-
-from twisted.internet import reactor
-from twisted.internet.defer import Deferred
-from twisted.internet.task import deferLater
-
-from sockhost.interfaces import Refused
-
-HERE = Path(__file__).parent
-
-
-def note(*words):
-    with open(HERE / "notes", "a") as notes:
-        print(*words, file=notes, flush=True)
-
-
-class Echo:
-    def __init__(self, host, slow=False, refuse=False):
-        self.slow = slow
-        self.refuse = refuse
-
-    def connected(self, client):
-        if self.refuse:
-            raise Refused("nobody")
-
-    def received(self, client, frame):
-        if frame == b"raise":
-            raise RuntimeError("asked to")
-        if frame == b"never":
-            return Deferred()
-        if frame == b"empty":
-            client.send(b"")
-            return b""
-        return frame
-
-    async def shutdown(self):
-        note("handler shutdown begins")
-        if self.slow:
-            await deferLater(reactor, 0.5)
-        note("handler shutdown ends")
-
-
-class SlowShutdown:
-    async def shutdown(self):
-        note("shutdown begins")
-        await deferLater(reactor, 1.0)
-        note("shutdown ends")
-
-    def wait(self):
-        note("wait")
-        return Deferred()
-
-
-class SlowStartup(SlowShutdown):
-    async def startup(self):
-        note("startup begins")
-        await deferLater(reactor, 1.0)
-        note("startup ends")
-
-
-class FailingStartup:
-    def startup(self):
-        raise RuntimeError("no luck")
-"""
-
-
-def configuration(lifecycle: str = "", keys: str = "", more: str = "") -> str:
-    """A host with one socket."""
-    host = f'lifecycle = "handlers:{lifecycle}"' if lifecycle else ""
-    return f"""
-[host]
-{host}
-[unit.kv]
-kind = "socket"
-path = "{{run_dir}}/kv.sock"
-handler = "handlers:Echo"
-{keys}
-{more}
-"""
-
-
-def cpu_of(pid: int) -> float:
-    """Seconds of processor time that a process has had."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def memory_of(pid: int) -> int:
-    """Bytes of memory that a process has."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * resource.getpagesize()
-
-
-def descriptors_of(pid: int) -> list[str]:
-    """What the descriptors of a process are."""
-    found = []
-    for entry in Path(f"/proc/{pid}/fd").iterdir():
-        try:
-            found.append(os.readlink(entry))
-        except FileNotFoundError:
-            continue
-    return sorted(found)
-
-
-class DefectCase(HostCase):
-    """A host with one socket."""
-
-    timeout = 90
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.write("handlers.py", HANDLERS)
-        self.socket = self.run_dir / "kv.sock"
-
-    async def start(self, *args: str, **parts: str) -> Running:
-        """Start a host, and wait until it is ready."""
-        self.write("sockhost.toml", configuration(**parts))
-        running = self.twistd(*args)
-        await running.says("ready; steer it")
-        return running
-
-    def raw(self) -> socket.socket:
-        """Connect a client that speaks bytes."""
-        raw = socket.socket(socket.AF_UNIX)
-        self.addCleanup(raw.close)
-        raw.settimeout(30)
-        raw.connect(str(self.socket))
-        return raw
-
-    async def request(self, payload: bytes) -> bytes:
-        """Connect, ask, disconnect."""
-
-        def ask() -> bytes:
-            with BlockingClient(str(self.socket), timeout=30) as client:
-                return client.request(payload)
-
-        return await deferToThread(ask)
-
-    async def served(self) -> None:
-        """A new client is served."""
-        self.assertEqual(await self.request(b"served?"), b"served?")
-
-    async def stopped(self, running: Running) -> None:
-        """The host ends well."""
-        running.signal("TERM")
-        self.assertEqual(await running.ends(), 0, running.output)
-
-    def notes(self) -> list[str]:
-        """What was noted."""
-        path = self.directory / "notes"
-        return path.read_text().splitlines() if path.exists() else []
-
-    async def noted(self, note: str) -> None:
-        """Wait for a note."""
-        while note not in self.notes():
-            await pause(0.02)
-
-    @contextmanager
-    def startup_pipe(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """A pipe for C{--startup-fd}: its reading end, and how to spawn with it."""
-        reading, writing = os.pipe()
-        self.addCleanup(os.close, reading)
-        try:
-            yield reading, {"fds": {9: writing}}
-        finally:
-            os.close(writing)
 
 
 class LifeTests(DefectCase):
@@ -250,7 +80,10 @@ class LifeTests(DefectCase):
         await self.served()
 
     async def test_up_4(self) -> None:
-        """UP-4: more signals to stop do not run the shutdown hooks again."""
+        """
+        UP-4: more signals to stop do not run the shutdown hooks again; they cut
+        short the one that runs.
+        """
         running = await self.start(
             lifecycle="SlowShutdown", keys="options = { slow = true }"
         )
@@ -258,7 +91,6 @@ class LifeTests(DefectCase):
         await self.noted("shutdown begins")
         for _ in range(3):
             running.signal("TERM")
-            await pause(0.1)
         self.assertEqual(await running.ends(), 0, running.output)
         self.assertEqual(
             self.notes(),
@@ -399,22 +231,15 @@ class ClientsTests(DefectCase):
         none of the host's descriptors, and nobody at the other end of
         C{--startup-fd} is no reason to die.
         """
-        self.write(
-            "sockhost.toml",
-            configuration(
-                keys="options = { refuse = true }",
-                more='[unit.child]\nkind = "process"\nargv = ["/bin/sleep", "1000"]',
-            ),
-        )
+        more = CHILD + OTHER_SOCKET
+        text = configuration(keys="options = { refuse = true }", more=more)
+        self.write("sockhost.toml", text)
         reading, writing = os.pipe()
         os.close(reading)
         running = self.twistd("--startup-fd", "9", fds={9: writing})
         os.close(writing)
         await running.says("ready; steer it")
-        [child] = descendants(running.pid)
-        theirs = [each for each in descriptors_of(child) if "socket" in each]
-        self.assertEqual(set(theirs) & set(descriptors_of(running.pid)), set())
-        self.assertEqual([each for each in theirs if "eventpoll" in each], [])
+        await self.has_own_descriptors(running)
         await deferToThread(self.refused, 300)
         before = memory_of(running.pid), len(descriptors_of(running.pid))
         await deferToThread(self.refused, 3000)
@@ -423,6 +248,24 @@ class ClientsTests(DefectCase):
         self.assertLess(after[0] - before[0], 100 * 3000)
         self.assertLessEqual(after[1], before[1])
         await self.stopped(running)
+
+    async def has_own_descriptors(self, running: Running) -> None:
+        """A child that starts while clients are connected has its own alone."""
+        clients = [BlockingClient(str(self.run_dir / "other.sock")) for _ in range(3)]
+        for client in clients:
+            self.addCleanup(client.close)
+            self.assertEqual(await deferToThread(client.request, b"x"), b"x")
+        # There is something to inherit, of each kind.
+        ours = " ".join(descriptors_of(running.pid))
+        self.assertGreaterEqual(ours.count("socket:"), 6)
+        self.assertIn("eventpoll", ours)
+        await self.ask("POST", "/units/child/start")
+        child = (await self.until("child", state="up"))["details"]["pid"]
+        self.assertEqual(sorted(os.listdir(f"/proc/{child}/fd")), ["0", "1", "2"])
+        theirs = descriptors_of(child)
+        self.assertEqual(
+            [each for each in theirs if "pipe:" not in each], ["/dev/null"]
+        )
 
     def refused(self, count: int) -> None:
         """Connect so many clients, which are all refused."""
@@ -443,26 +286,39 @@ class ClientsTests(DefectCase):
         cancelled.cancel()
         await self.assertFailure(cancelled, Exception)
         self.assertEqual(await client.request(b"whole"), b"whole")
-        for _ in range(20):
-            running.signal("WINCH")
-        await self.served()
+        await self.interrupted(running)
         pending = client.request(b"never")
         running.signal("KILL")
         await self.assertFailure(pending, Disconnected)
         await client.close()
 
+    async def interrupted(self, running: Running) -> None:
+        """Clients come, ask and go while the host gets signals that it handles."""
 
-def read(raw: socket.socket, size: int) -> bytes:
-    """Read so many bytes."""
-    got = b""
-    while len(got) < size:
-        got += raw.recv(size - len(got))
-    return got
+        def come_and_go() -> int:
+            right = 0
+            for number in range(300):
+                with BlockingClient(str(self.socket), timeout=30) as client:
+                    right += client.request(b"%d" % number) == b"%d" % number
+            return right
+
+        answers = deferToThread(come_and_go)
+        while not answers.called:
+            running.signal("USR1")
+            await pause(0.001)
+        self.assertEqual(await answers, 300)
 
 
-def read_all(raw: socket.socket) -> bytes:
-    """Read to the end."""
-    got = b""
-    while data := raw.recv(65536):
-        got += data
-    return got
+CHILD = """
+[unit.child]
+kind = "process"
+argv = ["/bin/sleep", "1000"]
+enabled = false
+"""
+
+OTHER_SOCKET = """
+[unit.other]
+kind = "socket"
+path = "{run_dir}/other.sock"
+handler = "handlers:Echo"
+"""

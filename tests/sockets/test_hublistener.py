@@ -308,6 +308,15 @@ class HubListenerTests(SynchronousTestCase):
         self.turn(2)
         self.assertEqual(len(self.handler.clients), 1)
 
+    def test_interrupted(self) -> None:
+        """A signal, and a client that is not let through, end no accepting."""
+        for number in (errno.EINTR, errno.EPERM, errno.EPROTO):
+            self.fail_to_accept(number, number)
+            self.client()
+            self.turn(3)
+        self.assertEqual(len(self.handler.clients), 3)
+        self.assertEqual(self.lost, [])
+
     def test_lost(self) -> None:
         """When the socket breaks, accepting ends and that is told, once."""
         self.fail_to_accept(errno.EBADF)

@@ -119,6 +119,14 @@ class UnixListenerTests(ListenerCase):
         self.assertEqual(self.reactor.adopted, [70])
         self.assertEqual(self.logged, [])
 
+    def test_interrupted(self) -> None:
+        """A signal, and a client that is not let through, end no accepting."""
+        self.socket.waiting += [errno.EINTR, errno.EPERM, errno.EPROTO]
+        self.clients(1)
+        self.listener.doRead()
+        self.assertEqual(self.reactor.adopted, [70])
+        self.assertEqual((self.logged, self.lost), ([], []))
+
     def test_nobody(self) -> None:
         """Another process may have taken the client: that is nothing special."""
         self.listener.doRead()
