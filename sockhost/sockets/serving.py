@@ -6,10 +6,9 @@ A handler, its server and its listener, in whatever process serves the socket.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
@@ -19,6 +18,7 @@ from sockhost.interfaces import SockhostError
 from sockhost.sockets.answers import cancel
 from sockhost.sockets.bound import BoundSocket
 from sockhost.sockets.handler import run_hook
+from sockhost.sockets.hooks import HandlerHooks
 from sockhost.sockets.hublistener import HubListener
 from sockhost.sockets.latency import TimedHandler
 from sockhost.sockets.listener import IListenerReactor, UnixListener
@@ -104,9 +104,7 @@ class SocketServing:
         self._closing = False
         self._hurried = False
         self._shutdown: Deferred[None] | None = None
-        # Who waits for the next call of a hook, and the calls under way.
-        self._hook_waiters: dict[str, list[Deferred[None]]] = {}
-        self._hooks: dict[str, Deferred[None]] = {}
+        self._hooks = HandlerHooks(handler)
 
     def prepare(self) -> Deferred[None]:
         """
@@ -156,14 +154,9 @@ class SocketServing:
             closed; fails as the hook fails, and as if it had been cancelled if
             L{close} comes first.
         """
-        waiter: Deferred[None] = Deferred()
         if not self._started or self._closing:
-            waiter.callback(None)
-            return waiter
-        self._hook_waiters.setdefault(name, []).append(waiter)
-        if name not in self._hooks:
-            self._call_hook(name)
-        return waiter
+            return succeed(None)
+        return self._hooks.run(name)
 
     def close(self, drain: float = 0.0) -> Deferred[None]:
         """
@@ -217,7 +210,7 @@ class SocketServing:
             await self._port_closed
             self._port_closed = None
         await self.server.drain(drain)
-        await self._end_hooks()
+        await self._hooks.end()
         if self._started:
             self._started = False
             self._shutdown = run_hook(self.handler, "shutdown")
@@ -227,18 +220,6 @@ class SocketServing:
             await self._shutdown
             self._shutdown = None
 
-    async def _end_hooks(self) -> None:
-        waiting, self._hook_waiters = self._hook_waiters, {}
-        for waiter in chain.from_iterable(waiting.values()):
-            waiter.errback(CancelledError())
-        for hook in list(self._hooks.values()):
-            cancel(hook)
-        # One may have to tidy up before it ends.
-        while self._hooks:
-            ended: Deferred[None] = Deferred()
-            next(iter(self._hooks.values())).addBoth(ended.callback)
-            await ended
-
     def _hook_failed(self, failure: Failure, name: str) -> None:
         self._log.failure(
             "{socket}: {hook} of the handler failed",
@@ -246,20 +227,3 @@ class SocketServing:
             socket=self._name,
             hook=name,
         )
-
-    def _call_hook(self, name: str) -> None:
-        waiters = self._hook_waiters.pop(name)
-        call = self._hooks[name] = run_hook(self.handler, name)
-        call.addBoth(self._hook_ended, name, waiters)
-
-    def _hook_ended(
-        self, result: object, name: str, waiters: list[Deferred[None]]
-    ) -> None:
-        del self._hooks[name]
-        if name in self._hook_waiters:
-            self._call_hook(name)
-        for waiter in waiters:
-            if isinstance(result, Failure):
-                waiter.errback(result)
-            else:
-                waiter.callback(None)

@@ -21,6 +21,7 @@ from sockhost.config import structure
 from sockhost.interfaces import SockhostError
 from sockhost.sockets.bound import adopt_unix
 from sockhost.sockets.handler import make_handler, run_hook
+from sockhost.sockets.hooks import HandlerHooks
 from sockhost.sockets.listener import UnixListener
 from sockhost.sockets.roster import describe, kick
 from sockhost.sockets.server import FrameServer
@@ -95,6 +96,7 @@ class Worker:
         self._host = WorkerHost(reactor, spec, self.port.publish)
         self._config = _own(structure(SocketConfig, spec.socket), index)
         self._handler: Any = None
+        self._hooks: HandlerHooks | None = None
         self._started = False
         self._ending = False
         self._over = False
@@ -176,6 +178,7 @@ class Worker:
             self._reactor, self._handler, self._config, self._spec.unit
         )
         await run_hook(self._handler, "startup")
+        self._hooks = HandlerHooks(self._handler)
         self._started = True
         await self.port.callRemote(Ready)
 
@@ -204,7 +207,8 @@ class Worker:
             await self._server.drain(self._config.drain)
         if self._counting.running:
             self._counting.stop()
-        if self._started:
+        if self._hooks is not None:
+            await self._hooks.end()
             await self._shut_down()
         await self._host.stop_units()
         self._over = True
@@ -212,14 +216,16 @@ class Worker:
     async def _shut_down(self) -> None:
         try:
             await run_hook(self._handler, "shutdown")
-        except Exception:
+        except (Exception, SystemExit):
             self._log.failure("the shutdown hook failed")
 
     async def _hook(self, name: str) -> None:
         try:
-            if self._started:
-                await run_hook(self._handler, name)
-        except Exception as e:
+            if self._hooks is not None and not self._ending:
+                await self._hooks.run(name)
+        except (Exception, SystemExit) as e:
+            if self._ending:
+                return  # it was cancelled
             self._log.failure("the hook {name} failed", name=name)
             raise HookFailed(tail(f"worker {self._index}: {name}: {e}")) from e
 

@@ -17,7 +17,6 @@ from sockhost.testing.redis import MemoryRedis
 from tests.redis.test_dedicated import DedicatedCase
 from tests.redis.test_monitor import LINE
 
-
 End = Callable[[RedisClient], Deferred[None]]
 WAYS: list[End] = [RedisClient.close, RedisClient.abort]
 

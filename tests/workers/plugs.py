@@ -22,6 +22,9 @@ from sockhost.interfaces import (
 journal: list[Any] = []
 """What has happened; each test begins with it empty."""
 
+under_way: list[Deferred[None]] = []
+"""Hooks that were called and have not ended."""
+
 
 @frozen
 class StoreConfig:
@@ -110,9 +113,15 @@ class Handler:
         """Hook."""
         self._hook("shutdown")
 
-    def reconfigure(self) -> None:
-        """Hook."""
+    def reconfigure(self) -> Deferred[None] | None:
+        """Hook; slow ones are in L{under_way}."""
         self._hook("reconfigure")
+        if self.fails == "exit":
+            raise SystemExit(3)
+        if self.fails != "slow":
+            return None
+        under_way.append(Deferred())
+        return under_way[-1]
 
     def received(self, client: Any, frame: bytes) -> bytes:
         """Echo."""

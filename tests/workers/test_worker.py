@@ -65,6 +65,7 @@ class WorkerTests(SynchronousTestCase):
     def setUp(self) -> None:
         """Put fakes in place of the kernel."""
         plugs.journal.clear()
+        plugs.under_way.clear()
         self.reactor = loose(FakeReactor())
         self.exits: list[int] = []
         self.listeners: list[FakeListener] = []
@@ -240,6 +241,36 @@ class WorkerTests(SynchronousTestCase):
         error = self.failureResultOf(made.hook("reconfigure"), HookFailed).value
         self.assertEqual(str(error), "worker 1: reconfigure: reconfigure is no good")
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+    def test_hook_exits(self) -> None:
+        """A hook that exits has failed, and costs the worker nothing."""
+        made = self.make(fails="exit")
+        self.failureResultOf(made.hook("reconfigure"), HookFailed)
+        self.assertEqual(len(self.flushLoggedErrors(SystemExit)), 1)
+        self.assertEqual((self.exits, self.reactor.stopped), ([], 0))
+
+    def test_hooks_become_one(self) -> None:
+        """What is asked for during a call becomes one call after it."""
+        made = self.make(fails="slow")
+        asked = [made.hook("reconfigure") for _ in range(3)]
+        self.assertEqual(plugs.journal.count("reconfigure"), 1)
+        plugs.under_way[0].callback(None)
+        self.successResultOf(asked[0])
+        self.assertEqual(plugs.journal.count("reconfigure"), 2)
+        self.assertNoResult(asked[1])
+        plugs.under_way[1].callback(None)
+        for one in asked[1:]:
+            self.successResultOf(one)
+
+    def test_hook_at_the_end(self) -> None:
+        """A hook that is under way has ended before the shutdown hook begins."""
+        made = self.make(fails="slow")
+        asked = made.hook("reconfigure")
+        self.successResultOf(made.end())
+        self.successResultOf(asked)
+        self.assertTrue(plugs.under_way[0].called)
+        self.successResultOf(made.hook("reconfigure"))
+        self.assertEqual(plugs.journal[-2:], ["reconfigure", "shutdown"])
 
     def test_cannot_accept(self) -> None:
         """When the listener breaks, the worker ends and fails."""
