@@ -1,30 +1,22 @@
 """
-Tests for L{benchmarks.sockets}: that it measures, not what.
+Tests for L{benchmarks.sockets}: who takes part, and what the clients notice.
 """
 
 from __future__ import annotations
 
 import json
 import socket
-import subprocess
-import sys
 from contextlib import redirect_stdout
 from io import StringIO
 from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from benchmarks import sockets, sockets_load
-from benchmarks.hosts import ROOT
+from benchmarks import sockets_load
 from benchmarks.sockets import (
-    RATES,
     UNITS,
     Sizes,
     contenders,
-    one_round,
-    put_load,
-    running,
-    server_command,
     without_idle,
 )
 from benchmarks.sockets_load import Client, Times
@@ -33,35 +25,8 @@ from benchmarks.sockets_server import OURS
 TINY = Sizes(milliseconds=50, idle=20, slow=1 << 20, rounds=1)
 
 
-class LoadTests(SynchronousTestCase):
-    """The load generators against our server."""
-
-    def check(self) -> None:
-        """Every scenario has frames, and comes to an end."""
-        with running("sockhost") as server:
-            for scenario in RATES.values():
-                measured = put_load(server, scenario, 100)
-                self.assertGreater(measured["frames"], 0)
-                self.assertLessEqual(measured["p50"], measured["p999"])
-            self.assertGreater(server.cpu(), 0)
-            self.assertGreater(server.memory(), 0)
-
-    def test_compiled(self) -> None:
-        """With the generator in C, where there is a compiler."""
-        self.check()
-
-    def test_python(self) -> None:
-        """With the one in Python."""
-        with mock.patch.object(sockets, "compiled", return_value=None):
-            self.check()
-
-    def test_waiting(self) -> None:
-        """Idle clients and slow readers are measured while they wait."""
-        with mock.patch.object(sockets, "compiled", return_value=None):
-            memory = sockets.idle_memory("asyncio-protocol", TINY)
-            slow = sockets.slow_reader("asyncio-protocol", TINY)
-        self.assertGreaterEqual(memory, 0)
-        self.assertEqual(set(slow), {"slow-reader", "slow-reader cpu"})
+class ClientTests(SynchronousTestCase):
+    """The clients of the servers."""
 
     def test_wrong_echo(self) -> None:
         """A server that does not send back what it got is found out."""
@@ -79,26 +44,6 @@ class LoadTests(SynchronousTestCase):
         with redirect_stdout(StringIO()) as output:
             Times().tell(1.0)
         self.assertEqual(json.loads(output.getvalue())["frames"], 0)
-
-    def test_all_scenarios(self) -> None:
-        """A round measures all that is promised."""
-        found: dict[str, float] = {}
-        for part in one_round("sockhost-hub", TINY):
-            found.update(part)
-        self.assertEqual(found.keys(), UNITS.keys())
-
-    def test_does_not_start(self) -> None:
-        """A unit that cannot start ends its process at once."""
-        path = "/nowhere/at/all"
-        for name in OURS:
-            done = subprocess.run(
-                server_command(name, path, later=False),
-                cwd=ROOT,
-                stderr=subprocess.PIPE,
-                timeout=30,
-            )
-            self.assertEqual(done.returncode, 1, done.stderr)
-            self.assertIn(b"/nowhere", done.stderr)
 
 
 class ContendersTests(SynchronousTestCase):
@@ -120,36 +65,6 @@ class ContendersTests(SynchronousTestCase):
                 "sockhost": ("epoll", "hub"),
                 "sockhost-hub": ("sockhost", "hub"),
                 "sockhost-protocol": ("epoll", "protocol"),
-            },
-        )
-
-    def test_reactors(self) -> None:
-        """A server of ours has the reactor that its name stands for."""
-        watch = (
-            "import sys\n"
-            "from benchmarks import sockets_server\n"
-            "from twisted.internet.epollreactor import EPollReactor\n"
-            "def run(self, *_, **__):\n"
-            "    print(type(self).__name__)\n"
-            "EPollReactor.run = run\n"
-            "sockets_server.main([sys.argv[1], 'nowhere'])\n"
-        )
-        found = {
-            name: subprocess.run(
-                [sys.executable, "-c", watch, name],
-                cwd=ROOT,
-                check=True,
-                capture_output=True,
-                text=True,
-            ).stdout.strip()
-            for name in OURS
-        }
-        self.assertEqual(
-            found,
-            {
-                "sockhost": "EPollReactor",
-                "sockhost-hub": "HubReactor",
-                "sockhost-protocol": "EPollReactor",
             },
         )
 

@@ -5,9 +5,6 @@ Tests for L{sockhost.config}: what it offers.
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 from twisted.trial.unittest import SynchronousTestCase
 
 from sockhost import config
@@ -32,15 +29,6 @@ class ExportsTests(SynchronousTestCase):
         )
         for name in config.__all__:
             self.assertTrue(hasattr(config, name), name)
-
-    def test_without_twisted(self) -> None:
-        """Reading a configuration needs nothing of Twisted."""
-        program = (
-            "import sys, sockhost.config; "
-            "sys.exit([m for m in sys.modules if m.split('.')[0] == 'twisted'] != [])"
-        )
-        done = subprocess.run([sys.executable, "-c", program], check=False)
-        self.assertEqual(done.returncode, 0)
 
 
 class ValueTests(SynchronousTestCase):

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.benchmarks.test_soak_clients -*-
+# -*- test-case-name: tests.functional.test_soak_clients -*-
 """
 Tests for L{benchmarks.soak_clients}: that the clients see what they are there to see.
 """
