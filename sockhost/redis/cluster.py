@@ -192,14 +192,28 @@ class ClusterClient(ClusterListening, WorkingClient):
         return waiting
 
     def close(self, timeout: float = 5.0) -> Deferred[None]:
-        """See L{IRedis.close<sockhost.interfaces.IRedis.close>}."""
-        closed = RedisConnectionError("the client is closed")
-        self.tell_ready(closed)
+        """
+        See L{IRedis.close<sockhost.interfaces.IRedis.close>}, and for a host
+        L{RedisClient.close}.
+        """
+        closed = self.refuse()
         self.lifetime.end()
         self._end_listening(closed)
         if self.on_close is not None:
             return self.on_close(timeout)
         return Deferred.fromCoroutine(self._nodes.close(timeout))
+
+    def refuse(self) -> RedisConnectionError:
+        """
+        For what owns the connections: let nothing more be sent, nor wait.
+
+        @return: what all that waited has failed with.
+        """
+        closed = RedisConnectionError("the client is closed")
+        self._nodes.refuse()
+        self.router.end()
+        self.tell_ready(closed)
+        return closed
 
     def abort(self) -> Deferred[None]:
         """Close without waiting for anything."""

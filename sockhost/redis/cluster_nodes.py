@@ -27,6 +27,7 @@ from sockhost.redis.cluster_keys import KeyTable
 from sockhost.redis.cluster_map import Range, SlotMap, read_redirection
 from sockhost.redis.racing import first_of
 from sockhost.redis.settings import RedisConfig
+from sockhost.redis.subscription import gather
 from sockhost.redis.unit import RedisUnit
 from sockhost.redis.url import Address, RedisURL
 
@@ -101,7 +102,9 @@ class Node:
         """
         self.unit.grace = grace
         _tell(self._trying)
-        return self._keeper.stop()
+        # The client too: while it is not connected, the keeper has nothing to stop.
+        closing = gather([self._keeper.stop(), self.client.close(grace)])
+        return Deferred.fromCoroutine(closing).addCallback(_ignore)
 
 
 def _tell(waiting: list[Deferred[None]]) -> None:
@@ -203,7 +206,8 @@ class Nodes:
             if not some:
                 raise RedisConnectionError(f"{self._url}: no node is known")
             ready = [each for each in self.connected if each.address in some]
-            return random.choice(ready) if ready else self.at(random.choice(some))
+            node = random.choice(ready) if ready else None
+            return self.at(random.choice(some) if node is None else node.address)
         found = self.map.find(slot)
         if found is None:
             raise RedisConnectionError(f"{self._url}: no node has the slot {slot}")
@@ -330,13 +334,21 @@ class Nodes:
         """Let nodes be connected to."""
         self.opened, self.closed = True, False
 
-    async def close(self, grace: float, closed: bool = True) -> None:
+    def refuse(self, closed: bool = True) -> None:
         """
-        End all connections; nothing is left then.
+        Let nothing more be sent.
 
         @param closed: C{False} if it may begin again, and commands wait.
         """
         self.opened, self.closed = False, closed
+
+    async def close(self, grace: float, closed: bool = True) -> None:
+        """
+        End all connections; nothing is left then.
+
+        @param closed: as L{refuse} has it.
+        """
+        self.refuse(closed)
         if self._work is not None:
             self._work.cancel()
         nodes, self._nodes = self._nodes, {}

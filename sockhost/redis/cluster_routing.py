@@ -21,10 +21,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from attrs import define
-from twisted.internet.defer import TimeoutError  # noqa: A004
+from attrs import define, field
+from twisted.internet.defer import Deferred, TimeoutError  # noqa: A004
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import deferLater
 
 from sockhost.interfaces import (
     MaybeExecuted,
@@ -35,6 +34,7 @@ from sockhost.interfaces import (
 )
 from sockhost.redis.client import RedisClient
 from sockhost.redis.cluster_nodes import Nodes
+from sockhost.redis.lifetime import Lifetime
 from sockhost.redis.url import Address
 
 T = TypeVar("T")
@@ -70,6 +70,26 @@ class Router:
     wait: float = 1.0
     max_waiting: int = 100_000
     waiting: int = 0
+    _lifetime: Lifetime = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._lifetime = Lifetime(self.clock)
+
+    def begin(self) -> None:
+        """Let commands wait, after L{end}."""
+        self._lifetime.begin()
+
+    def end(self) -> None:
+        """Fail all that waits, and what would wait then."""
+        self._lifetime.end()
+
+    def pause(self, seconds: float) -> Deferred[None]:
+        """
+        Wait for a time.
+
+        @return: fails with L{RedisConnectionError} at the L{end}.
+        """
+        return self._lifetime.pause(seconds)
 
     async def send(self, slot: int | None, send: Sending[T], read: bool = False) -> T:
         """
@@ -157,7 +177,7 @@ class Patience:
 
     async def _pause(self) -> None:
         delay, self._delay = self._delay, min(self._delay * 2, MOST)
-        await deferLater(self._router.clock, delay)
+        await self._router.pause(delay)
 
     async def _refresh(self, error: RedisError) -> None:
         clock: Any = self._router.clock

@@ -59,6 +59,7 @@ class ClusterUnit:
         self._client = ClusterClient(
             reactor, self._nodes, config.wait, config.decode, config.max_queued
         )
+        self._client.on_close = self._close
         self._attempt: Deferred[None] | None = None
         self._lost: Callable[[Failure], None] | None = None
         self.grace = config.grace
@@ -119,6 +120,7 @@ class ClusterUnit:
 
     async def _start(self) -> None:
         self._nodes.open()
+        self._client.router.begin()
         limit = self._config.connect_timeout
         try:
             await self._nodes.refresh().addTimeout(limit, self._reactor)
@@ -161,6 +163,17 @@ class ClusterUnit:
             if lost is not None:
                 lost(Failure(UnitLost(str(error))))
 
+    def _close(self, timeout: float) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._closed(timeout))
+
+    async def _closed(self, timeout: float) -> None:
+        # A start that is under way fails by itself.
+        lost = None if self._attempt else self._lost
+        await self._nodes.close(timeout)
+        if lost is not None and lost is self._lost:
+            self._lost = None
+            lost(Failure(UnitLost(f"{self._url}: closed by its user", success=True)))
+
     def _failed(self, error: BaseException) -> BaseException:
         if isinstance(error, TimeoutError):
             reasons = {each.client.reason for each in self._nodes.all} - {None}
@@ -176,6 +189,7 @@ class ClusterUnit:
         self._lost = None
         if self._attempt is not None:
             self._attempt.cancel()
+        self._client.refuse()
         self._client.rest()
         await self._nodes.close(self.grace)
 

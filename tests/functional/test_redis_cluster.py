@@ -21,6 +21,8 @@ from sockhost.interfaces import (
 )
 from sockhost.redis import connect
 from sockhost.redis.cluster_keys import slot_of
+from sockhost.redis.cluster_unit import ClusterUnit
+from sockhost.redis.settings import RedisConfig
 from sockhost.redis.subscription import gather
 from tests.functional.cluster_load import Load
 from tests.functional.servers import ClusterServers
@@ -154,6 +156,21 @@ class CommandsTests(ClusterCase):
         await client.execute("SPUBLISH", "s", "y")
         self.assertEqual((await heard.next()).data, b"x")
         self.assertEqual((await shards.next()).data, b"y")
+
+    async def test_closed_in_host(self) -> None:
+        """A client that a handler closes is lost for its unit, and comes back."""
+        unit = ClusterUnit("store", RedisConfig(url=self.servers.url()), REACTOR)
+        self.addCleanup(unit.stop)
+        lost: list[Any] = []
+        await unit.start(lost.append)
+        client = unit.client()
+        await client.close()
+        [failure] = lost
+        self.assertTrue(failure.value.success)
+        with self.assertRaises(RedisConnectionError):
+            await client.execute("SET", "a", 1)
+        await unit.start(lost.append)
+        self.assertIsNone(await client.get("a"))
 
     async def test_nobody_there(self) -> None:
         """Where no node answers the first attempt fails."""

@@ -195,6 +195,30 @@ class UnitTests(SynchronousTestCase):
         self.failureResultOf(client.execute("GET", "a"), RedisConnectionError)
         self.assertFalse(client.connected)
 
+    def test_closed_while_starting(self) -> None:
+        """A client that is closed while the unit starts fails the start alone."""
+        lost: list[object] = []
+        starting = self.unit.start(lost.append)
+        self.successResultOf(self.unit.client().close())
+        self.failureResultOf(starting, RedisConnectionError)
+        self.assertEqual((lost, self.reactor.getDelayedCalls()), ([], []))
+
+    def test_stopped(self) -> None:
+        """What waits when the unit is stopped fails at once, and leaves nothing."""
+        client = self.unit.client()
+        starting = self.unit.start(lambda failure: None)
+        waiting = [
+            client.execute("GET", "a"),
+            client.execute("GET", "a", retry=5),
+            client.when_connected(),
+        ]
+        self.reactor.pump([0.1] * 3)
+        self.successResultOf(self.unit.stop())
+        self.failureResultOf(starting, CancelledError)
+        for each in waiting:
+            self.failureResultOf(each, RedisConnectionError)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
     def test_closed_while_refreshing(self) -> None:
         """Who waits for the map hears that the client is closed; nothing is logged."""
         nodes = self.unit.client().router.nodes

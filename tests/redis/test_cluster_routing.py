@@ -226,6 +226,18 @@ class WaitTests(RouterCase):
         self.assertEqual(len([self.successResultOf(each) for each in waiting]), 10)
         self.assertEqual(client.router.waiting, 0)
 
+    def test_closed(self) -> None:
+        """What waits when the client is closed fails then, and nothing is taken."""
+        client = self.cluster.client(wait=5.0)
+        self.a.says = "CLUSTERDOWN The cluster is down"
+        waiting = [client.execute("INCR", AT_A), client.pipeline().incr(AT_A).run()]
+        self.successResultOf(client.close())
+        self.failureResultOf(waiting[0], RedisConnectionError)
+        [reply] = self.successResultOf(waiting[1])
+        self.assertIsInstance(reply, RedisConnectionError)
+        for words in (("INCR", AT_A), ("ECHO", "x"), ("FLUSHALL",)):
+            self.failureResultOf(client.execute(*words), RedisConnectionError)
+
     def test_everywhere(self) -> None:
         """What is for all nodes waits until some are known, too."""
         client = self.cluster.client(wait=5.0)
