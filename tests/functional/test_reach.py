@@ -5,17 +5,14 @@ real descriptors, real TLS.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import sys
 from grp import getgrgid
 from pwd import getpwuid
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 from attrs import evolve
-from twisted.internet import reactor as installed_reactor
 from twisted.internet.endpoints import (
     SSL4ClientEndpoint,
     TCP4ClientEndpoint,
@@ -23,87 +20,12 @@ from twisted.internet.endpoints import (
 )
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
-from twisted.trial.unittest import TestCase
 
-from sockhost.interfaces import Disconnected, IClient, SockhostError
+from sockhost.interfaces import Disconnected, SockhostError
 from sockhost.sockets.blocking import BlockingClient
 from sockhost.sockets.client import FrameClient, connect
-from sockhost.sockets.reconnecting import ReconnectingClient
-from sockhost.sockets.settings import SocketConfig
-from sockhost.sockets.unit import SocketUnit
-from tests.functional.test_sockets import ROOT, short_directory, until
-
-reactor = cast(Any, installed_reactor)
-
-
-class Handler:
-    """
-    Sends back what it gets, and the descriptors that come with it.
-    """
-
-    made: Handler
-
-    def __init__(self, host: object) -> None:
-        Handler.made = self
-        self.clients: list[IClient] = []
-        self.senders: list[Any] = []
-        self.gone: list[str] = []
-        self.groups: list[tuple[int, ...]] = []
-
-    def connected(self, client: IClient) -> None:
-        """Note it."""
-        self.clients.append(client)
-
-    def received(self, client: IClient, frame: bytes) -> bytes | None:
-        """Answer."""
-        self.senders.append(client.sender)
-        self.groups.append(client.groups)
-        if frame == b"keep":
-            return frame
-        descriptors = client.take_fds()
-        if not descriptors:
-            return frame
-        client.send_fds(frame, descriptors).addErrback(lambda _: None)
-        for descriptor in descriptors:
-            os.close(descriptor)
-        return None
-
-    def disconnected(self, client: IClient, reason: Disconnected) -> None:
-        """Note it."""
-        self.gone.append(str(reason))
-
-
-class ReachCase(TestCase):
-    """A test with a socket unit."""
-
-    timeout = 30
-
-    def setUp(self) -> None:
-        """Have a place for the socket."""
-        self.path = os.path.join(short_directory(self), "s")
-
-    async def serve(self, **keys: Any) -> SocketUnit:
-        """Bring a unit up, which is stopped after the test."""
-        host: Any = SimpleNamespace(reactor=reactor, config_dir=ROOT)
-        place = {} if {"fd", "systemd", "endpoint", "path"} & set(keys) else self.place
-        config = SocketConfig(**{"handler": f"{__name__}:Handler", **place, **keys})
-        unit = SocketUnit("kv", config, host)
-        await unit.start(lambda failure: self.fail(str(failure)))
-        self.addCleanup(unit.stop)
-        return unit
-
-    @property
-    def place(self) -> dict[str, Any]:
-        """The usual one."""
-        return {"path": self.path}
-
-    async def ask(self, frame: bytes = b"x", path: str | None = None) -> bytes:
-        """Connect, ask, and close."""
-        client = await connect(reactor, path or self.path)
-        try:
-            return await client.request(frame)
-        finally:
-            await client.close()
+from tests.functional.reaching import Handler, ReachCase, reactor
+from tests.functional.test_sockets import until
 
 
 class AccessTests(ReachCase):
@@ -312,172 +234,3 @@ class PlaceTests(ReachCase):
             )
             file.write(certificate.public_bytes(serialization.Encoding.PEM))
         return path
-
-
-class PassingTests(ReachCase):
-    """Descriptors and credentials, from end to end."""
-
-    async def open_files(self) -> list[str]:
-        """What this process has open while the reactor runs."""
-        await deferLater(reactor, 0)
-        found = []
-        for name in os.listdir("/proc/self/fd"):
-            # The one that lists the directory is gone by now.
-            with contextlib.suppress(FileNotFoundError):
-                found.append(os.readlink(f"/proc/self/fd/{name}"))
-        return sorted(found)
-
-    async def test_both_ways(self) -> None:
-        """A descriptor goes to the handler and comes back."""
-        await self.serve(pass_fds=True)
-        reader, writer = os.pipe()
-        self.addCleanup(os.close, reader)
-
-        def exchange() -> int:
-            with BlockingClient(self.path, 10) as client:
-                client.send(b"take this", [writer])
-                os.close(writer)
-                assert client.receive() == b"take this"
-                (copy,) = client.take_fds()
-                return copy
-
-        copy = await deferToThread(exchange)
-        self.assertFalse(os.get_inheritable(copy))
-        os.write(copy, b"through")
-        os.close(copy)
-        self.assertEqual(os.read(reader, 99), b"through")
-
-    async def test_twisted_client(self) -> None:
-        """A client on Twisted can do so too."""
-        await self.serve(pass_fds=True)
-        client = await connect(reactor, self.path)
-        heard: list[bytes] = []
-        client.on_frame = heard.append
-        reader, writer = os.pipe()
-        client.send(b"take this", [writer])
-        await until(lambda: bool(heard))
-        (copy,) = client.take_fds()
-        for descriptor in (reader, writer, copy):
-            os.close(descriptor)
-        await client.close()
-
-    async def test_untaken(self) -> None:
-        """What the handler does not take is closed with the client."""
-        await self.serve(pass_fds=True)
-        before = await self.open_files()
-
-        def leave() -> None:
-            with open("/dev/null") as null, BlockingClient(self.path, 10) as client:
-                client.send(b"keep", [null.fileno()] * 3)
-                client.receive()
-
-        await deferToThread(leave)
-        await until(lambda: len(Handler.made.gone) == 1)
-        self.assertEqual(await self.open_files(), before)
-
-    async def test_flood(self) -> None:
-        """One who passes more than the handler takes is dropped."""
-        await self.serve(pass_fds=True, max_fds=4)
-        before = await self.open_files()
-
-        def flood() -> None:
-            with open("/dev/null") as null, BlockingClient(self.path, 10) as client:
-                for _ in range(10):
-                    client.send(b"keep", [null.fileno()])
-                    client.receive()
-
-        with self.assertRaises(Disconnected):
-            await deferToThread(flood)
-        await until(lambda: len(Handler.made.gone) == 1)
-        self.assertIn("max_fds", Handler.made.gone[0])
-        self.assertEqual(await self.open_files(), before)
-
-    async def test_not_wanted(self) -> None:
-        """Where none are passed, those that come are closed."""
-        await self.serve()
-        before = await self.open_files()
-
-        def send() -> bytes:
-            with open("/dev/null") as null, BlockingClient(self.path, 10) as client:
-                client.send(b"x", [null.fileno()] * 20)
-                return client.receive()
-
-        self.assertEqual(await deferToThread(send), b"x")
-        await until(lambda: len(Handler.made.gone) == 1)
-        self.assertEqual(await self.open_files(), before)
-
-    async def test_credentials(self) -> None:
-        """The kernel tells who writes, which need not be who connected."""
-        await self.serve(pass_credentials=True)
-        await self.ask()
-        (sender,) = Handler.made.senders
-        self.assertEqual(
-            (sender.pid, sender.uid, sender.gid),
-            (os.getpid(), os.getuid(), os.getgid()),
-        )
-        client = socket.socket(socket.AF_UNIX)
-        client.connect(self.path)
-        pid = os.fork()
-        if pid == 0:
-            client.send(b"\5\0\0\0x")
-            os._exit(0)
-        client.close()
-        await deferToThread(os.waitpid, pid, 0)
-        await until(lambda: len(Handler.made.senders) == 2)
-        self.assertEqual(Handler.made.senders[1].pid, pid)
-        self.assertEqual(Handler.made.clients[1].pid, os.getpid())
-
-
-class SeenTests(ReachCase):
-    """What can be seen of the clients."""
-
-    async def test_clients(self) -> None:
-        """They can be listed and be kicked."""
-        unit = await self.serve()
-        client = await connect(reactor, self.path)
-        await client.request(b"abc")
-        (told,) = await unit.clients()
-        self.assertEqual(told["pid"], os.getpid())
-        self.assertEqual((told["frames_in"], told["bytes_out"]), (1, 7))
-        self.assertFalse(await unit.kick("no such client"))
-        self.assertTrue(await unit.kick(str(told["id"])))
-        await client.when_lost()
-        await until(lambda: bool(Handler.made.gone))
-        self.assertEqual(Handler.made.gone, ["kicked by the administrator"])
-        self.assertEqual(await unit.clients(), [])
-
-    async def test_latency(self) -> None:
-        """The time of every answer is counted, if that is wanted."""
-        unit = await self.serve(latency=True)
-        for _ in range(5):
-            await self.ask()
-        latency: Any = unit.status()["latency"]
-        self.assertEqual(latency["count"], 5)
-        self.assertEqual(sum(latency["below_us"].values()), 5)
-        self.assertIn("accepted", unit.status())
-
-    async def test_trace(self) -> None:
-        """Every frame is in the trace, in both directions."""
-        trace = self.mktemp()
-        unit = await self.serve(trace=trace)
-        await self.ask(b"hello")
-        await unit.stop()
-        with open(trace) as file:
-            lines = file.read().splitlines()
-        hello = "000000 68 65 6c 6c 6f"
-        self.assertEqual(lines.count(hello), 2)
-        ways = [line[0] for line in lines if line[:2] in ("I ", "O ")]
-        self.assertEqual(ways, ["I", "O"])
-
-    async def test_reconnecting(self) -> None:
-        """A client that stays finds the socket again after a restart."""
-        unit = await self.serve()
-        staying = ReconnectingClient.make(reactor, self.path)
-        await staying.start()
-        self.assertEqual(await staying.client.request(b"1"), b"1")
-        await unit.stop()
-        await until(lambda: not staying.client.connected)
-        asked = staying.client.request(b"2")
-        await self.serve()
-        self.assertEqual(await asked, b"2")
-        await staying.stop()
