@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.functional.test_redis_parity -*-
+# -*- test-case-name: tests.functional.test_redis_adopting -*-
 """
 A client on a connection that somebody else has made.
 """

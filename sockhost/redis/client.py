@@ -62,7 +62,8 @@ class RedisClient(ListeningClient, WorkingClient):
         """
         @param wait: seconds that a command waits for a connection; 0 to fail
             at once.
-        @param max_queued: how many commands may be unanswered, sent or not.
+        @param max_queued: how many commands may be sent and unanswered, and how
+            many may wait; what is sent in one piece counts as one.
         @param on_close: ends what hands in connections; given a time in
             seconds, fires when it has ended.
         @param connector: makes greeted connections: those of L{dedicated}.

@@ -50,9 +50,12 @@ class RedisConfig:
     @ivar timeout: seconds after which a command without a reply fails, unless it
         is one that blocks; 0 for no limit.
     @ivar wait: seconds that a command waits for a connection.
-    @ivar max_queued: how many commands may be unanswered, sent or not.
-    @ivar when_full: what becomes of more than C{max_queued} commands:
-        C{"fail"} at once, or C{"wait"} for room, for as long as C{wait} says.
+    @ivar max_queued: how many commands may be sent and unanswered, and how many
+        may wait to be sent.  What is sent in one piece counts as one: a pipeline,
+        or a transaction, however long it is.
+    @ivar when_full: what becomes of commands when C{max_queued} are unanswered:
+        C{"fail"} at once, or C{"wait"} for room, for as long as C{wait} says;
+        of those that wait there may be as many again.
     @ivar decode: the encoding of replies as text; C{None} for bytes.
     @ivar ping_interval: seconds between the pings that find out that the
         server is gone without a word; 0 for none.  A command that blocks the

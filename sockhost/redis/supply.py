@@ -30,7 +30,8 @@ class Supply:
 
     @ivar wait: seconds that a command waits for a connection; 0 to fail at
         once.
-    @ivar max_queued: how many commands may be unanswered, sent or not.
+    @ivar max_queued: how many commands may be sent and unanswered, and how many
+        may wait; what is sent in one piece is one.
     @ivar wait_when_full: whether commands above that wait for room, as they do
         for a connection.
     @ivar connection: the one there is, or C{None}.

@@ -12,16 +12,18 @@ import os
 import socket
 import sys
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import deferLater
+from twisted.internet.task import LoopingCall, deferLater
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.unittest import TestCase
 
+from benchmarks import procfs
 from benchmarks.redis_proxy import RedisProxy
 from sockhost.interfaces import (
     CommandTimeout,
@@ -31,9 +33,9 @@ from sockhost.interfaces import (
     RedisQueueFull,
     RedisReplyError,
 )
-from sockhost.redis import Greeting, RedisClient, adopt, connect
+from sockhost.redis import RedisClient, connect
 from sockhost.redis.formatting import format_command
-from sockhost.redis.resp import Limits, encode_command
+from sockhost.redis.resp import encode_command
 from tests.functional.servers import ValkeyServer
 from tests.functional.test_redis import settled
 
@@ -133,63 +135,6 @@ class HiredisAsyncTests(_Case):
         self.assertEqual(await client.execute("GET", b"key:7"), b"a\0b c")
         data = encode_command(("PING",)) + encode_command(("GET", "key:7"))
         self.assertEqual(await client.execute_raw(data, 2), [b"PONG", b"a\0b c"])
-
-    async def test_async_connect_fd(self) -> None:
-        """A descriptor that somebody else has connected."""
-        with socket.socket(socket.AF_UNIX) as connected:
-            connected.connect(self.server.path)
-            client = await adopt(connected, reactor, Greeting(client_name="adopted"))
-        self.addCleanup(client.abort)
-        self.assertEqual(await client.execute("CLIENT", "GETNAME"), b"adopted")
-        with self.assertRaises(RedisConnectionError):
-            await client.execute("BLPOP", "a", 1)
-        await client.close()
-        with self.assertRaises(RedisConnectionError):
-            await client.execute("PING")
-
-    async def test_async_connect_fd_refused(self) -> None:
-        """One whose server refuses the greeting is closed."""
-        with socket.socket(socket.AF_UNIX) as connected:
-            connected.connect(self.server.path)
-            greeting = Greeting(username="nobody", password="wrong")
-            with self.assertRaises(RedisReplyError):
-                await adopt(connected, reactor, greeting)
-
-    async def test_async_connect_fd_limits(self) -> None:
-        """Its limits are those of any other connection."""
-        with socket.socket(socket.AF_UNIX) as connected:
-            connected.connect(self.server.path)
-            client = await adopt(
-                connected, reactor, max_queued=1, limits=Limits(bulk=64 << 10)
-            )
-        self.addCleanup(client.abort)
-        first = client.execute("ECHO", b"x" * 100_000)
-        with self.assertRaises(RedisQueueFull):
-            await client.execute("PING")
-        with self.assertRaisesRegex(MaybeExecuted, "no length"):
-            await first
-
-    async def test_async_connect_fd_silent(self) -> None:
-        """A server that says nothing, or hangs up, is not waited for for ever."""
-        ours, theirs = socket.socketpair()
-        with theirs, self.assertRaisesRegex(RedisConnectionError, "within 0.05 s"):
-            await adopt(ours, reactor, connect_timeout=0.05)
-        ours, theirs = socket.socketpair()
-        theirs.close()
-        with self.assertRaises(RedisConnectionError) as caught:
-            await adopt(ours, reactor)
-        self.assertNotIsInstance(caught.exception, MaybeExecuted)
-
-    async def test_async_connect_fd_cancelled(self) -> None:
-        """Who gives up leaves nothing."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            adopting = adopt(ours, reactor)
-            adopting.cancel()
-            await self.assertFailure(adopting, CancelledError)
-            theirs.setblocking(True)
-            while theirs.recv(4096):
-                pass
 
     async def test_async_connect_bind(self) -> None:
         """The address to connect from can be said."""
@@ -309,21 +254,39 @@ class KnownDefectsTests(_Case):
         self.assertTrue(client.connected)
 
     async def test_slow_server_costs_no_memory(self) -> None:
-        """node-redis, ioredis: what cannot be sent is bounded, and said."""
+        """
+        node-redis, ioredis: what cannot be sent is bounded, and said; and what
+        is beyond the first buffer is still ours to withdraw.
+        """
         client = await self.connect(max_queued=200, ping_interval=0)
         self.server.suspend()
         self.addCleanup(self.server.resume)
         value = b"x" * 50_000
-        sent = [client.execute("SET", "a", value) for _ in range(300)]
-        refused = await settled(sent[200:])
-        self.assertEqual({type(each) for each in refused}, {RedisQueueFull})
+        sent = [client.execute("RPUSH", "a", value) for _ in range(100)]
+        await wait(0.05)
         connection: Any = client.connection
-        await wait(0.1)
         transport = connection.transport
+        first = len(transport.dataBuffer) + transport._tempDataLen
+        sent += [client.execute("RPUSH", "a", value) for _ in range(100)]
+        await wait(0.05)
+        # The transport is full, and was given nothing of the second half.
         held = len(transport.dataBuffer) + transport._tempDataLen
-        self.assertLess(held, 200 * 50_000)
+        self.assertGreater(first, 0)
+        self.assertLessEqual(held, first)
+        before = procfs.memory(os.getpid())
+        for _ in range(20):
+            refused = await settled(
+                client.execute("RPUSH", "a", value) for _ in range(200)
+            )
+            self.assertEqual({type(each) for each in refused}, {RedisQueueFull})
+        self.assertLess(procfs.memory(os.getpid()) - before, 4 << 20)
+        for each in sent[150:]:
+            each.cancel()
         self.server.resume()
-        self.assertEqual(set(await settled(sent[:200])), {b"OK"})
+        done = await settled(sent[:150])
+        self.assertEqual(done, list(range(1, 151)))
+        self.assertEqual(await client.execute("LLEN", "a"), 150)
+        await settled(sent[150:])
 
     async def test_wait_when_full(self) -> None:
         """The same, where commands are to wait for room instead."""
@@ -359,12 +322,35 @@ class KnownDefectsTests(_Case):
             self.assertEqual(await client.execute("GET", "a"), value)
 
     async def test_large_pipeline_lets_others_live(self) -> None:
-        """redis-py: what is received in one go is one list, errors in place."""
-        client = await self.connect()
-        data = encode_command(("INCR", "n")) * 50_000 + encode_command(("NOPE",))
-        replies = await client.send_many(50_001, data)
-        self.assertEqual(replies[:-1], list(range(1, 50_001)))
+        """
+        redis-py: what is received in one go is one list, errors in place; the
+        program goes on meanwhile, and another client is answered.
+        """
+        client, other = await self.connect(), await self.connect()
+        turns: list[float] = []
+        ticking = LoopingCall(lambda: turns.append(CLOCK.seconds()))
+        answered = 0
+
+        async def ask() -> None:
+            nonlocal answered
+            while not running.called:
+                await other.execute("PING")
+                answered += 1
+
+        data = encode_command(("ECHO", b"x" * 500)) * 50_000
+        data += encode_command(("NOPE",))
+        running = client.send_many(50_001, data)
+        asking = Deferred.fromCoroutine(ask())
+        ticking.start(0.005)
+        replies = await running
+        ticking.stop()
+        await asking
+        self.assertEqual(replies[:-1], [b"x" * 500] * 50_000)
         self.assertIsInstance(replies[-1], RedisReplyError)
+        self.assertGreater(answered, 10)
+        gaps = [after - at for at, after in pairwise(turns)]
+        self.assertGreater(len(gaps), 3)
+        self.assertLess(max(gaps), 1.0)
 
 
 class ListingTests(_Case):
