@@ -321,6 +321,18 @@ class KnownDefectsTests(_Case):
             await client.execute("SET", "a", value)
             self.assertEqual(await client.execute("GET", "a"), value)
 
+    async def test_multibulk(self) -> None:
+        """txredisapi: what is nested in the reply to EXEC."""
+        client = await self.connect()
+        nested = "return {1, {2, {3, false}, {}}, 'x'}"
+        transaction = client.transaction().rpush("l", "a", "b").lrange("l", 0, -1)
+        transaction.hset("h", {"f": 1}).hgetall("h").execute("EVAL", nested, 0)
+        transaction.xadd("s", [("f", "v")]).execute("XRANGE", "s", "-", "+")
+        replies = await transaction.run()
+        self.assertEqual(replies[:2], [2, [b"a", b"b"]])
+        self.assertEqual(replies[3:5], [{b"f": b"1"}, [1, [2, [3, None], []], b"x"]])
+        self.assertEqual(replies[6], [[replies[5], [b"f", b"v"]]])
+
     async def test_large_pipeline_lets_others_live(self) -> None:
         """
         redis-py: what is received in one go is one list, errors in place; the
