@@ -105,19 +105,40 @@ class Progress:
 
 @define
 class Arguments:
-    """The options that every benchmark has."""
+    """
+    The options that every benchmark has.
+
+    @ivar seconds: how long a soak takes.
+    """
 
     quick: bool
     json: Path | None
+    seconds: float = 0.0
 
 
-def arguments(doc: str | None, argv: Sequence[str] | None = None) -> Arguments:
-    """Read the command line of a benchmark."""
+QUICK = 20.0
+"""Seconds that a quick soak takes."""
+
+
+def arguments(
+    doc: str | None, argv: Sequence[str] | None = None, seconds: float | None = None
+) -> Arguments:
+    """
+    Read the command line of a benchmark.
+
+    @param seconds: how long a soak usually takes, for there to be an option.
+    """
     parser = argparse.ArgumentParser(description=(doc or "").strip().split("\n\n")[0])
     parser.add_argument("--quick", action="store_true", help="fewer, shorter rounds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results")
+    if seconds is not None:
+        text = f"how long all of it takes ({seconds:g})"
+        parser.add_argument("--seconds", type=float, metavar="N", help=text)
     options = parser.parse_args(argv)
-    return Arguments(quick=options.quick, json=options.json)
+    if seconds is None:
+        return Arguments(options.quick, options.json)
+    usual = QUICK if options.quick else seconds
+    return Arguments(options.quick, options.json, options.seconds or usual)
 
 
 def compare(

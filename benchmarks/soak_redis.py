@@ -1,8 +1,10 @@
 """
-Soaks the Redis client: C{python -m benchmarks.soak_redis}, for ten minutes,
-through a line that holds data up and breaks, to a primary that is killed, or
-that its replica takes the place of, with commands that are cancelled and that
-run out of time at random; and then the same with a cluster.
+Soaks the Redis client: C{python -m benchmarks.soak_redis}, for ten minutes in all
+(C{--seconds} says how long), of which the first half is through a line that holds
+data up and breaks, to a primary that is killed, or that its replica takes the place
+of, with commands that are cancelled and that run out of time at random; and the
+second half the same with a cluster.  Commands, pipelines, transactions, locks,
+published messages and commands that block are all under way together.
 
 It must hold that no reply goes to the wrong caller, that no write that was
 acknowledged is lost, that nothing is executed twice, that no Deferred is left,
@@ -35,6 +37,7 @@ from benchmarks import procfs
 from benchmarks.harness import Progress, Result, arguments, report
 from benchmarks.redis_cluster import Cluster
 from benchmarks.redis_topologies import Pair, Topology
+from benchmarks.soak_redis_more import REFUSALS, More
 from sockhost.interfaces import MaybeExecuted, RedisConnectionError, RedisReplyError
 from sockhost.redis.resp import encode_command
 
@@ -47,10 +50,6 @@ SETTLE = 15.0
 """Seconds in which everything must have come to an end."""
 
 WAIT = encode_command(("WAIT", 1, 200))
-
-REFUSALS = {"LOADING", "READONLY", "UNBLOCKED", "MASTERDOWN", "CLUSTERDOWN"}
-REFUSALS |= {"MOVED", "ASK", "TRYAGAIN"}
-"""What a server says when it has executed nothing."""
 
 
 @frozen
@@ -66,7 +65,7 @@ class Plan:
     @ivar cluster: whether it is done to a cluster.
     """
 
-    seconds: float = 600.0
+    seconds: float = 300.0
     cut_every: float = 1.0
     kill_every: float = 8.0
     fail_over_every: float = 8.0
@@ -129,6 +128,7 @@ class Soak:
         tasks += [self._pop(), self._push(), self._batch()]
         tasks += [self._write(number) for number in range(WORKERS)]
         tasks += [self._count(number) for number in range(WORKERS)]
+        tasks += More(self).tasks()
         for task in [Deferred.fromCoroutine(each) for each in tasks]:
             await task
         self.outcome.counts.update(self.servers.counts)
@@ -167,19 +167,20 @@ class Soak:
         """Issue a command, and count it and its outcome."""
         if self.chance.random() < 0.1:
             options.setdefault("timeout", 0.02 + self.chance.random() * 0.2)
-        return self._counted(self.client.execute(*args, **options))
+        return self.counted(self.client.execute(*args, **options))
 
     def issue_durably(self, key: str, *args: Any) -> Deferred[Any]:
         """The same for a write to a key, with a C{WAIT} behind it."""
         try:
             holder = self.servers.holder(self.client, key)
         except RedisConnectionError:
-            return self._counted(fail())
+            return self.counted(fail())
         data = encode_command(args) + WAIT
         timeout = 0.1 + self.chance.random() if self.chance.random() < 0.1 else None
-        return self._counted(holder.send_many(2, data, timeout).addCallback(_replies))
+        return self.counted(holder.send_many(2, data, timeout).addCallback(_replies))
 
-    def _counted(self, sent: Deferred[Any]) -> Deferred[Any]:
+    def counted(self, sent: Deferred[Any]) -> Deferred[Any]:
+        """Count something that was issued, and its outcome; it may be cancelled."""
         self.outcome.counts["issued"] += 1
         sent.addBoth(self._settled)
         if self.chance.random() < 0.05:
@@ -215,14 +216,15 @@ class Soak:
         self.outcome.counts["done"] += 1
         return "done", reply
 
-    def _token(self) -> bytes:
+    def token(self) -> bytes:
+        """Make a value that no other has."""
         self._serial += 1
         return b"%d" % self._serial
 
     async def _echo(self) -> None:
         """Many at once: each reply must be the one to its own command."""
         while self.running():
-            tokens = [self._token() for _ in range(self.chance.randrange(1, 60))]
+            tokens = [self.token() for _ in range(self.chance.randrange(1, 60))]
             sent = [(token, self.issue("ECHO", token)) for token in tokens]
             for token, each in sent:
                 state, reply = await self.outcome_of(each)
@@ -233,11 +235,11 @@ class Soak:
     async def _batch(self) -> None:
         """The same, in one piece."""
         while self.running():
-            tokens = [self._token() for _ in range(20)]
+            tokens = [self.token() for _ in range(20)]
             pipeline = self.client.pipeline()
             for token in tokens:
                 pipeline.echo(token)
-            _, replies = await self.outcome_of(self._counted(pipeline.run(5.0)))
+            _, replies = await self.outcome_of(self.counted(pipeline.run(5.0)))
             for token, reply in zip(tokens, replies or tokens, strict=True):
                 if reply != token and not isinstance(reply, Exception):
                     self.outcome.problems.append(f"in a batch {token!r} got {reply!r}")
@@ -247,7 +249,7 @@ class Soak:
         """What was acknowledged is there afterwards."""
         possible: dict[str, set[bytes | None]] = {}
         while self.running():
-            key, value = f"w{worker}:{self.chance.randrange(KEYS)}", self._token()
+            key, value = f"w{worker}:{self.chance.randrange(KEYS)}", self.token()
             sent = self.issue_durably(key, "SET", key, value)
             state, reply = await self.outcome_of(sent)
             if state == "done" and reply[1] > 0:
@@ -256,7 +258,7 @@ class Soak:
             elif state != "not":
                 possible.setdefault(key, {None}).add(value)
         for key, values in possible.items():
-            found = await self._certain("GET", key)
+            found = await self.certain("GET", key)
             if found not in values:
                 self.outcome.problems.append(f"{key} is {found!r}, not {values!r}")
 
@@ -272,13 +274,13 @@ class Soak:
                 self.outcome.counts["acknowledged by WAIT"] += 1
                 least = reply[0]
             await deferLater(self.reactor, 0)
-        found = int(await self._certain("GET", key) or 0)
+        found = int(await self.certain("GET", key) or 0)
         if not least <= found <= most:
             self.outcome.problems.append(f"{key} ends as {found}, not {least}-{most}")
 
     async def _push(self) -> None:
         while self.running():
-            await self.outcome_of(self.issue("RPUSH", "list", self._token()))
+            await self.outcome_of(self.issue("RPUSH", "list", self.token()))
             await deferLater(self.reactor, self.chance.random() * 0.01)
 
     async def _pop(self) -> None:
@@ -300,7 +302,8 @@ class Soak:
             self._epoch = epoch
             self._given.clear()
 
-    async def _certain(self, *args: Any) -> Any:
+    async def certain(self, *args: Any) -> Any:
+        """Have an answer in the end."""
         deadline = self.now() + SETTLE
         while self.now() < deadline:
             try:
@@ -371,8 +374,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Soak and report."""
     from twisted.internet.task import react
 
-    options = arguments(__doc__, argv)
-    plan = Plan(seconds=10.0 if options.quick else 300.0, seed=time.time_ns())
+    options = arguments(__doc__, argv, seconds=600.0)
+    # Half of the time for each kind of servers.
+    plan = Plan(seconds=options.seconds / 2, seed=time.time_ns())
     found: list[tuple[Plan, Outcome]] = []
 
     async def run(reactor: Any) -> None:

@@ -13,10 +13,13 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from benchmarks.harness import (
+    QUICK,
+    Arguments,
     Contender,
     Measured,
     Parts,
     Result,
+    arguments,
     compare,
     ratio,
     report,
@@ -164,3 +167,21 @@ class ReportTests(SynchronousTestCase):
                 "rounds": [1.0, 2.0, 3.0],
             },
         )
+
+
+class ArgumentsTests(SynchronousTestCase):
+    """Tests for L{arguments}."""
+
+    def test_seconds(self) -> None:
+        """How long a soak takes is usual, quick, or what is said."""
+        for argv, seconds in (
+            ([], 600.0),
+            (["--quick"], QUICK),
+            (["--seconds", "90"], 90.0),
+            (["--quick", "--seconds", "5"], 5.0),
+        ):
+            self.assertEqual(arguments("Soaks.", argv, 600.0).seconds, seconds)
+
+    def test_none(self) -> None:
+        """What takes as long as it does has no such option."""
+        self.assertEqual(arguments("Measures.", ["--quick"]), Arguments(True, None))

@@ -28,6 +28,8 @@ class SoakTests(TestCase):
         self.assertGreater(outcome.counts["done"], 500)
         for misfortune in ("maybe", "cuts", "kills", "failovers"):
             self.assertGreater(outcome.counts[misfortune], 0, misfortune)
+        for work in ("messages heard", "transactions", "locks taken"):
+            self.assertGreater(outcome.counts[work], 0, work)
 
     async def test_cluster(self) -> None:
         """The same holds with a cluster."""
