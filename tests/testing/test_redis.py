@@ -52,6 +52,22 @@ class ClientTests(SynchronousTestCase):
         self.assertEqual(self.get(self.client.hgetall("h")), {b"f": b"v"})
         self.assertEqual(self.server.received[0], [b"SET", b"a", b"1"])
 
+    def test_decoded(self) -> None:
+        """A call has text where it asks for it, as with the real client."""
+        self.client.set("a", "\xe9")
+        self.assertEqual(self.get(self.client.execute("GET", "a", decode="utf-8")), "é")
+        self.assertEqual(
+            self.get(self.client.execute("GET", "a", decode="")), b"\xc3\xa9"
+        )
+        self.assertEqual(self.get(self.client.having(decode="utf-8").get("a")), "é")
+
+    def test_waits(self) -> None:
+        """There are no replicas to wait for; by itself that is refused, too."""
+        self.assertEqual(
+            self.get(self.client.pipeline().set("a", 1).wait(1, 100).run()), [True, 0]
+        )
+        self.failureResultOf(self.client.wait(1, 100), RedisError)
+
     def test_expiry(self) -> None:
         """Keys go when their time has come by the clock."""
         self.client.set("a", 1, ex=10)

@@ -17,6 +17,7 @@ from sockhost.interfaces import (
     RedisError,
     RedisReplyError,
 )
+from sockhost.redis.decoding import decode_reply
 from sockhost.redis.names import Place, place_of, refusal
 from sockhost.redis.resp import Argument, RespReader, encode_command
 from sockhost.redis.working import WorkingClient
@@ -139,8 +140,14 @@ class MemoryClient(WorkingClient):
         for each in connected:
             each.callback(None)
 
-    def execute(self, *args: Argument, **options: Any) -> Deferred[Any]:
+    def execute(
+        self, *args: Argument, decode: str | None = None, **options: Any
+    ) -> Deferred[Any]:
         """See L{IRedis.execute<sockhost.interfaces.IRedis.execute>}."""
+        sent = self._execute(args)
+        return sent.addCallback(decode_reply, decode) if decode else sent
+
+    def _execute(self, args: tuple[Argument, ...]) -> Deferred[Any]:
         if self._closed:
             return fail(self._closed_error())
         if not args:
