@@ -26,5 +26,6 @@ They are made of:
       line to it
     - L{benchmarks.redis_topologies}, L{benchmarks.redis_cluster}: what the soak
       of the Redis client runs against, and its misfortunes
+    - L{benchmarks.soak_redis_more}: what else the client of that soak does
     - L{benchmarks.procfs}: what the kernel says of processes
 """

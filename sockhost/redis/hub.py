@@ -117,8 +117,7 @@ class SubscriptionHub:
 
     def names(self, subscription: Subscription, mode: Mode) -> list[bytes]:
         """Say what a subscription wishes to listen to."""
-        wished = self._wished[mode]
-        return [name for name, wishers in wished.items() if subscription in wishers]
+        return [name for name, by in self._wished[mode].items() if subscription in by]
 
     # -- wishes -------------------------------------------------------------
 
@@ -175,6 +174,7 @@ class SubscriptionHub:
             self._routes[mode].clear()
         self._behind.clear()
         for call in calls:
+            call.names.clear()
             if not call.done.called:
                 call.done.errback(Failure(reason))
         for subscription in subscriptions:
@@ -249,8 +249,7 @@ class SubscriptionHub:
     def _acknowledged(self, call: _Call, name: bytes) -> None:
         self._asked.add((call.mode, name))
         # Not what was given up since, and is wished anew by a later call.
-        wished = call.subscription in self._wished[call.mode].get(name, {})
-        if wished and name in call.names:
+        if name in call.names:
             self._routes[call.mode].add(name, call.subscription)
 
     def _granted(self, _: object, call: _Call) -> None:

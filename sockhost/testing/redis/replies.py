@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.testing.test_redis -*-
+# -*- test-case-name: tests.testing.test_redis_replies -*-
 """
 Values as the bytes of replies.
 """
