@@ -3,7 +3,8 @@ sockhost: a plugin service host on Twisted.
 
 The map, a line a room, each importing only from those below it::
 
-    tap, cli, __main__    the ways in: C{twistd sockhost}, the C{sockhost} command
+    __main__              C{python -m sockhost}, which is cli
+    tap, cli              the ways in: C{twistd sockhost}, the C{sockhost} command
     host                  keepers in order, run directory, signals, exit status
     plugins               finding unit kinds;  control: the HTTP/JSON API;
                           observe: metrics

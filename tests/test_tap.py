@@ -15,15 +15,12 @@ from twisted.application.service import IService
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from sockhost import tap
 from sockhost.host.exit import ExitStatus
 from sockhost.host.lock import run_dir_lock
-from sockhost.host.notify import DaemonPipe
 from sockhost.host.signals import TooEarly
-from sockhost.interfaces import ConfigError, INotifier
-from sockhost.status import Event
-from sockhost.tap import HostService, Options, SettleMemory, Start, makeService
-from tests.host.test_fakes import FakeReactor, temporary
+from sockhost.host.start import Start
+from sockhost.tap import HostService, Options, makeService
+from tests.host.test_fakes import temporary
 
 
 class TapCase(SynchronousTestCase):
@@ -157,78 +154,6 @@ class MakeServiceTests(TapCase):
         for signum in (signal.SIGUSR1, signal.SIGHUP):
             self.assertIsInstance(signal.getsignal(signum), TooEarly)
 
-    def test_make_host(self) -> None:
-        """What the host starts cannot speak to systemd in its place."""
-        self.config.write_text(f"[host]\nrun_dir = '{self.directory}/run'\n")
-        self.patch(os, "environ", {**os.environ, "NOTIFY_SOCKET": "/run/notify"})
-        start = Start(config=str(self.config), run_dir=str(self.directory / "other"))
-        reactor: Any = FakeReactor()
-        host = start.make_host(reactor, start.read(), DaemonPipe())
-        self.assertEqual(host.run_dir, str(self.directory / "other"))
-        self.assertNotIn("NOTIFY_SOCKET", os.environ)
-
-    def test_elsewhere(self) -> None:
-        """A host that went to another directory reads the same file, and has
-        its relative paths where they were."""
-        here = os.getcwd()
-        self.addCleanup(os.chdir, here)
-        os.chdir(self.directory)
-        self.config.write_text('[host]\nrun_dir = "r"\nlog_dir = "l"\n')
-        for run_dir in (None, "other"):
-            start = Start(config=self.config.name, run_dir=run_dir)
-            first = start.read()
-            os.chdir("/")
-            self.assertEqual(start.read_again(), first)
-            os.chdir(self.directory)
-
-    def test_other_root(self) -> None:
-        """Where the root will be another, the file is looked for in there."""
-        self.config.write_text("")
-        root = str(self.directory.parent)
-        start = Start(config=str(self.config), root=root)
-        inside = f"/{self.directory.name}/{self.config.name}"
-        with self.assertRaises(ConfigError) as raised:
-            start.read_again()
-        self.assertIn(inside + ": cannot be read", str(raised.exception))
-        self.assertNotIn(root, str(raised.exception))
-        start = Start(config=str(self.config), root="/nowhere")
-        self.assertEqual(start.read_again(), start.read())
-
-    def test_read_again(self) -> None:
-        """A host that runs takes no file with a bad unit in it."""
-        self.config.write_text("[unit.a]\nkind = 'no such kind'\n")
-        start = Start(config=str(self.config))
-        self.assertEqual(len(start.read().quarantined), 1)
-        with self.assertRaises(ConfigError):
-            start.read_again()
-
-    def test_rehearsed(self) -> None:
-        """Units are made in advance for those only who ask to know all before."""
-        made: list[Any] = []
-
-        def rehearse(config: Any, *_more: Any) -> tuple[Any, ...]:
-            made.append(config)
-            return ()
-
-        self.patch(tap, "rehearse", rehearse)
-        self.config.write_text("[unit.a]\nkind = 'tap'\ntap = 'web'\n")
-        start = Start(config=str(self.config))
-        start.read()
-        start.read_again()
-        self.assertEqual(made, [])
-        Start(config=str(self.config), strict=True).read()
-        self.config.write_text("[host]\nstrict = true\n")
-        start.read()
-        self.assertEqual(len(made), 2)
-
-    def test_clash(self) -> None:
-        """Two sockets in one place are seen without making units."""
-        table = "kind = 'socket'\npath = 'a.sock'\nhandler = 'a:B'\n"
-        self.config.write_text(f"[unit.a]\n{table}[unit.b]\n{table}")
-        with self.assertRaises(ConfigError) as raised:
-            Start(config=str(self.config)).read_again()
-        self.assertIn("unit a is there", str(raised.exception))
-
     def test_run_dir(self) -> None:
         """A run directory that others hold or can write is refused at once."""
         run_dir = self.directory / "run"
@@ -253,19 +178,3 @@ class MakeServiceTests(TapCase):
         for word, value in (("uid", 0), ("gid", 0), ("chroot", "/")):
             options.parent = {word: value}  # type: ignore[assignment]
             self.assertIsInstance(makeService(options), HostService)
-
-
-class SettleMemoryTests(SynchronousTestCase):
-    """What becomes of the objects of a host that is ready."""
-
-    def test_ready(self) -> None:
-        """They are collected once and then left alone, and not before."""
-        calls: list[str] = []
-        settle = SettleMemory(
-            lambda: calls.append("collect"), lambda: calls.append("freeze")
-        )
-        verifyObject(INotifier, settle)
-        settle.notify(Event(at=1.0, event="state", unit="kv"))
-        self.assertEqual(calls, [])
-        settle.notify(Event(at=2.0, event="ready"))
-        self.assertEqual(calls, ["collect", "freeze"])

@@ -21,8 +21,8 @@ from sockhost.cli.reach import run_dir_given, run_dir_option
 @run_dir_option
 def check(file: str, run_dir: str | None) -> None:
     """Check the configuration in FILE and print all that is wrong with it."""
+    from sockhost.host.start import Start
     from sockhost.interfaces import ConfigError
-    from sockhost.tap import Start
 
     start = Start(config=file, run_dir=run_dir_given(run_dir), strict=True)
     try:
@@ -76,7 +76,7 @@ def run(
     run_dir: str | None,
 ) -> None:
     """Run a host here, as "twistd -n sockhost" does."""
-    from sockhost.tap import main
+    from sockhost.host.foreground import main
 
     main(
         config,

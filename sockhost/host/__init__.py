@@ -2,6 +2,8 @@
 The host: the whole life of one, and what it is made of.
 
     - L{sockhost.host.host}: L{Host<sockhost.host.host.Host>}, the life in its order;
+    - L{sockhost.host.start}: how one is made; L{sockhost.host.foreground}: without
+      C{twistd}; L{sockhost.host.leaving}: why there is none;
     - L{sockhost.host.units}: the units with their keepers;
     - L{sockhost.host.order}: which may start when, and which stops after which;
     - L{sockhost.host.change}: bringing a new configuration to them;

@@ -123,3 +123,12 @@ class DaemonPipe:
         with suppress(BrokenPipeError):
             os.write(fd, text)
         os.close(fd)
+
+
+def is_open(number: int) -> bool:
+    """Whether a descriptor is open."""
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True

@@ -34,7 +34,7 @@ class CheckTests(_Standing):
         """Have a configuration that is read as each test says."""
         self.asked: list[Any] = []
         self.result: Config | ConfigError = Config(path="/a.toml")
-        self.stand_in("sockhost.tap", Start=self._start)
+        self.stand_in("sockhost.host.start", Start=self._start)
 
     def _start(self, *, config: str, run_dir: str | None, strict: bool) -> CheckTests:
         self.asked.append((config, run_dir, strict))
@@ -92,7 +92,7 @@ class RunTests(_Standing):
             seen.append((config, options))
             raise SystemExit(73)
 
-        self.stand_in("sockhost.tap", main=main)
+        self.stand_in("sockhost.host.foreground", main=main)
         plain = {
             "run_dir": None,
             "strict": False,
