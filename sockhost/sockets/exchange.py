@@ -21,6 +21,7 @@ from sockhost.interfaces import Disconnected, FrameError, IClient
 from sockhost.sockets.answering import OVER, Answering
 from sockhost.sockets.answers import check_payload, settle
 from sockhost.sockets.around import CLOSING, Phase
+from sockhost.sockets.limits import REQUEST
 
 
 @define(eq=False)
@@ -235,6 +236,8 @@ class Exchange(Answering):
             + self._backlog_bytes
             + self.in_flight_bytes
         )
+        if self.in_flight > 1:
+            held += (self.in_flight - 1) * REQUEST
         difference, self._held = held - self._held, held
         if difference:
             self.server.session_holds(difference)

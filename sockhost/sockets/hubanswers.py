@@ -23,7 +23,7 @@ from sockhost.interfaces import Disconnected, IClient
 from sockhost.sockets.answers import check_payload, settle
 from sockhost.sockets.around import Phase
 from sockhost.sockets.hubclients import Run
-from sockhost.sockets.hubquiet import UNTOLD, QuietConnection
+from sockhost.sockets.hubquiet import QuietConnection
 from sockhost.sockets.hubwaiting import Waiting
 from sockhost.sockets.hubwriter import LARGE, OPEN, RawWriter
 from sockhost.sockets.wire import HEADER, HEADER_SIZE, check_length
@@ -280,7 +280,7 @@ class AnsweringConnection(QuietConnection):
             self.queued
             or self.rest
             or self.held
-            or self.in_flight_bytes >= UNTOLD
+            or self.in_flight_bytes >= self.clients.untold
             or not self.events & EPOLLIN
             or self.in_flight >= self.clients.few
         ):

@@ -13,7 +13,7 @@ from sockhost.sockets.answers import one_by_one
 from sockhost.sockets.framing import Length32Codec
 from sockhost.sockets.hub import Hub
 from sockhost.sockets.hubcut import Partial
-from sockhost.sockets.limits import Limits
+from sockhost.sockets.limits import REQUEST, Limits
 from sockhost.sockets.session import Session
 from sockhost.sockets.wire import HEADER_SIZE
 
@@ -30,8 +30,18 @@ read, which takes 16 microseconds where 64 KiB take 2.6.
 SMALL = 2048
 """Answers up to this go out by the shortest way."""
 
-FEW = 64
-"""Unanswered requests that are nothing to speak of."""
+FEW, UNTOLD = 64, 4096
+"""
+Unanswered requests that are nothing to speak of, and bytes that a client may make
+the process hold without its server's being told: telling costs half a microsecond,
+which is much for small frames.
+"""
+
+PART = 8
+"""
+What part of C{max_buffered} all clients may hold untold.  The more they are, the
+less each may have; those who came before may still hold what they might then.
+"""
 
 PACE = 0.001
 """
@@ -80,6 +90,8 @@ class HubClients:
     @ivar least: how much a read must bring to be looked at as one frame; more
         than it can where such a frame might be too large.
     @ivar few: requests that may be unanswered without a look at the limits.
+    @ivar untold: what a client may hold before the server is told.
+    @ivar many: from how many clients on it is less.
     @ivar room: how much queue an answer may take, as far as is known.
     @ivar runs: whether the handler may get several frames before its first
         answer is looked at.
@@ -103,6 +115,7 @@ class HubClients:
         "hub",
         "largest",
         "least",
+        "many",
         "max_frame",
         "most",
         "quiet",
@@ -114,6 +127,7 @@ class HubClients:
         "server",
         "simple",
         "small",
+        "untold",
         "vain",
     )
 
@@ -131,8 +145,8 @@ class HubClients:
         if self.batch is not None:
             self.received = one_by_one(self.batch)
         self.simple = self._is_simple()
-        self.few = self._few()
         self.quiet = 0
+        self._weigh()
         self.retired = False
         self.run: Run | None = None
         self.runs = not iscoroutinefunction(server.received)
@@ -188,7 +202,7 @@ class HubClients:
 
     def reconsider(self) -> None:
         """The limits have changed."""
-        self.few = self._few()
+        self._weigh()
         self.simple = self._is_simple()
         if not self.simple:
             self.wake()
@@ -207,6 +221,8 @@ class HubClients:
             door.enter(uid)
             self.server.totals.accepted += 1
             self.quiet += 1
+            if self.quiet > self.many:
+                self._weigh()
         else:
             session = self._session(connection)
             door.enter(uid)
@@ -241,6 +257,8 @@ class HubClients:
         connection.session = None
         connection.client.belong_to(connection)
         self.quiet += 1
+        if self.quiet > self.many:
+            self._weigh()
 
     def gone(self, connection: QuietConnection) -> None:
         """A connection without a session is closed."""
@@ -261,8 +279,14 @@ class HubClients:
         connection.client.belong_to(made)
         return made
 
-    def _few(self) -> int:
-        return min(FEW, self.server.limits.max_in_flight)
+    def _weigh(self) -> None:
+        limits = self.server.limits
+        self.many = 1 << self.quiet.bit_length()
+        self.few, self.untold = min(FEW, limits.max_in_flight), UNTOLD
+        if limits.max_buffered:
+            half = limits.max_buffered // PART // self.many // 2
+            self.few = max(1, min(self.few, half // REQUEST))
+            self.untold = max(1, min(UNTOLD, half))
 
     def _is_simple(self) -> bool:
         server, limits = self.server, self.server.limits

@@ -26,14 +26,9 @@ from sockhost.sockets.hubclients import HubClients
 from sockhost.sockets.hubcut import Partial
 from sockhost.sockets.hubwaiting import Waiting
 from sockhost.sockets.hubwriter import ABORTED, GONE, OPEN, RawWriter
+from sockhost.sockets.limits import REQUEST
 from sockhost.sockets.peer import Client
 from sockhost.sockets.session import Session
-
-UNTOLD = 4096
-"""
-Bytes that a client may make the process hold without its server's being told:
-telling costs half a microsecond, which is much for small frames.
-"""
 
 
 class QuietConnection(RawWriter):
@@ -105,10 +100,12 @@ class QuietConnection(RawWriter):
         if full == self.reading:
             self.wait_for(self.events ^ EPOLLIN)
         held = self.queued + self.in_flight_bytes
+        if self.in_flight > 1:
+            held += (self.in_flight - 1) * REQUEST
         if self.rest is not None:
             rest = self.rest
             held += rest.have if isinstance(rest, Partial) else len(rest)
-        if abs(held - self.held) >= UNTOLD or (self.held and not held):
+        if abs(held - self.held) >= self.clients.untold or (self.held and not held):
             difference, self.held = held - self.held, held
             server.session_holds(difference)
 

@@ -11,6 +11,9 @@ from attrs import define, field, frozen
 
 from sockhost.sockets.wire import MAX_FRAME
 
+REQUEST = 400
+"""Bytes that a request takes while it is not answered, beside its payload."""
+
 HalfClose = Literal["drop", "finish"]
 Transport = Literal["hub", "protocol"]
 
@@ -28,7 +31,11 @@ class Limits:
     @ivar max_in_flight_bytes: nor is one whose unanswered requests have this
         many bytes together.
     @ivar max_buffered: the most that all clients of the socket together may
-        make this process hold; 0 for no limit.
+        make this process hold; 0 for no limit.  Counted are beginnings of
+        frames, payloads of requests that are not answered, L{REQUEST} for each
+        such request but the first of each client, and answers that are not
+        taken.  Each may hold a little that is not counted, and less the more
+        clients there are.
     @ivar max_clients: further clients are turned away; 0 for no limit.
     @ivar max_clients_per_uid: so are further clients of a user with so many.
     @ivar frame_timeout: seconds that a frame may take to come whole; 0 for no

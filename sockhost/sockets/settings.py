@@ -61,10 +61,11 @@ class SocketConfig(Reach):
     @ivar max_in_flight_bytes: bytes of a client's unanswered requests before
         it is not read from any more.
     @ivar max_buffered: bytes that all clients together may make a process
-        hold: beginnings of frames, unanswered requests, answers that are not
-        taken.  From three quarters of it, nobody is read from to whom
-        something is owed; at the limit, the client that holds most is
-        dropped.  0 for no limit.
+        hold: beginnings of frames, unanswered requests (400 bytes for each but
+        a client's first, beside its payload), answers that are not taken.
+        From three quarters of it, nobody is read from to whom something is
+        owed; at the limit, the client that holds most is dropped.  0 for no
+        limit.
     @ivar max_clients: how many clients a process serves; 0 for no limit.
     @ivar frame_timeout: seconds that a frame may take from its first byte to
         its last before the client is dropped; 0 for no limit, as in the other

@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from sockhost.sockets import hubanswers, hubconnection, hubquiet, hubwriter
+from sockhost.sockets import hubclients, hubconnection, hubwriter
 from sockhost.sockets.credentials import PeerCredentials
 from sockhost.sockets.hub import Hub, IHubReactor
 from sockhost.sockets.hubclients import HubClients
@@ -247,8 +247,7 @@ class HubTestCase(SynchronousTestCase):
                     if hasattr(module, name):
                         patches.enter_context(mock.patch.object(module, name, fake))
             # All is told to the server, as by a client on a transport.
-            for module in (hubquiet, hubanswers):
-                patches.enter_context(mock.patch.object(module, "UNTOLD", 1))
+            patches.enter_context(mock.patch.object(hubclients, "UNTOLD", 1))
             try:
                 super().run(result)
                 return result

@@ -8,7 +8,7 @@ from attrs import define, field
 from twisted.trial.unittest import SynchronousTestCase
 
 from sockhost.sockets.holdings import TOO_MUCH, Holdings
-from sockhost.sockets.limits import Limits
+from sockhost.sockets.limits import REQUEST, Limits
 from sockhost.sockets.wire import HEADER, pack
 from tests.sockets.fakes import Connection, Later, Scripted, Served
 
@@ -107,6 +107,23 @@ class ServerHoldingsTests(SynchronousTestCase):
         self.assertEqual(self.held(), 24)
         connection.wire.take()
         self.assertEqual(self.held(), 0)
+
+    def test_many_requests(self) -> None:
+        """Each request but the first counts, also one without any bytes."""
+        later = Later()
+        connection = self.serve(Scripted(answer=later)).connect()
+        connection.send(b"", b"", b"")
+        self.assertEqual(self.held(), 2 * REQUEST)
+        for number in range(2):
+            later[number].callback(None)
+        self.assertEqual(self.held(), 0)
+
+    def test_endless_requests(self) -> None:
+        """Clients that ask what is never answered are cut off for that alone."""
+        self.serve(Scripted(answer=Later()), max_buffered=10 * REQUEST)
+        connection = self.served.connect()
+        connection.send(*[b""] * 20)
+        self.assertTrue(connection.wire.aborted)
 
     def test_backlog(self) -> None:
         """So does what was read and is not handed over."""

@@ -64,7 +64,11 @@ BatchTests = _in_hub(test_batch, test_batch.BatchTests, "test_some_answers")
 DropTests = _in_hub(test_half_close, test_half_close.DropTests)
 FinishTests = _in_hub(test_half_close, test_half_close.FinishTests, "test_interface")
 ServerHoldingsTests = _in_hub(
-    test_holdings, test_holdings.ServerHoldingsTests, "test_request", "test_tight"
+    test_holdings,
+    test_holdings.ServerHoldingsTests,
+    "test_request",
+    "test_many_requests",
+    "test_tight",
 )
 NoTimeoutTests = _in_hub(test_patience, test_patience.NoTimeoutTests)
 IdleTests = _in_hub(test_patience, test_patience.IdleTests)
