@@ -19,6 +19,7 @@ from sockhost.interfaces import FrameError, IClient, ICodec
 from sockhost.sockets.answers import cancel, check_batch, settle
 from sockhost.sockets.around import Cancellable, Carrier, Phase, Surroundings
 from sockhost.sockets.credentials import PeerCredentials
+from sockhost.sockets.ends import FAILURE, HANDLER
 
 OVER = (Phase.CLOSING, Phase.GONE)
 """When nothing more is taken from a client, and nothing more is sent to it."""
@@ -60,11 +61,16 @@ class Answering(ABC):
         """What the handler is given."""
 
     @abstractmethod
-    def end(self, reason: str) -> None:
-        """Close the connection once what is queued is sent."""
+    def end(self, reason: str, why: str | None = HANDLER) -> None:
+        """
+        Close the connection once what is queued is sent.
+
+        @param reason: what the handler is told.
+        @param why: what it is counted as; C{None} if it is not.
+        """
 
     @abstractmethod
-    def abort(self, reason: str) -> None:
+    def abort(self, reason: str, why: str | None = HANDLER) -> None:
         """Close the connection now, whatever is queued."""
 
     @abstractmethod
@@ -182,7 +188,7 @@ class Answering(ABC):
     def fault(self, failure: Failure) -> None:
         """The handler has failed: log it and drop the client."""
         self._blame("received", failure)
-        self.end(f"the handler failed: {failure.getErrorMessage()}")
+        self.end(f"the handler failed: {failure.getErrorMessage()}", FAILURE)
 
     def _too_late(self, result: object) -> None:
         # Cancelling is what ended it, or its answer has nowhere to go.
@@ -204,7 +210,7 @@ class Answering(ABC):
     def _broken(self, failure: Failure) -> None:
         # A defect of ours, not the handler's: end what it may have damaged.
         self._log.failure("{socket}: a session broke", failure, socket=self.server.name)
-        self.abort("internal error")
+        self.abort("internal error", FAILURE)
 
     def _cancel_work(self) -> None:
         for answer in list(self._work or ()):

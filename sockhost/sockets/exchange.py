@@ -21,6 +21,7 @@ from sockhost.interfaces import Disconnected, FrameError, IClient
 from sockhost.sockets.answering import OVER, Answering
 from sockhost.sockets.answers import check_payload, settle
 from sockhost.sockets.around import CLOSING, Phase
+from sockhost.sockets.ends import BAD_FRAME
 from sockhost.sockets.limits import REQUEST
 
 
@@ -215,11 +216,11 @@ class Exchange(Answering):
     def _balance(self) -> None:
         if self.phase is Phase.OPEN:
             if self.server.draining and not self.busy:
-                self.end(CLOSING)
+                self.end(CLOSING, None)
             elif self.codec.error is not None:
                 self._read(False)
                 if not (self.in_flight or self._backlog):
-                    self.end(str(self.codec.error))
+                    self.end(str(self.codec.error), BAD_FRAME)
             elif self.finished:
                 if not (self.busy or self._backlog):
                     self.finish()

@@ -15,6 +15,8 @@ from typing import Protocol
 
 from attrs import define, field
 
+from sockhost.sockets.ends import HOLDS_MOST
+
 TOO_MUCH = "the clients of the socket make it hold too much, this one most of all"
 
 
@@ -28,7 +30,7 @@ class Holder(Protocol):
     @property
     def held(self) -> int: ...
 
-    def abort(self, reason: str) -> None:
+    def abort(self, reason: str, why: str | None) -> None:
         """End it at once, so that nothing is held for it any more."""
 
 
@@ -70,4 +72,4 @@ class Holdings:
     def _drop_greatest(self) -> None:
         greatest = sorted(self._holders(), key=lambda each: each.held)
         while greatest and self._too_much():
-            greatest.pop().abort(TOO_MUCH)
+            greatest.pop().abort(TOO_MUCH, HOLDS_MOST)

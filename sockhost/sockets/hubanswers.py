@@ -22,6 +22,7 @@ from twisted.python.failure import Failure
 from sockhost.interfaces import Disconnected, IClient
 from sockhost.sockets.answers import check_payload, settle
 from sockhost.sockets.around import Phase
+from sockhost.sockets.ends import HANDLER
 from sockhost.sockets.hubclients import Run
 from sockhost.sockets.hubquiet import QuietConnection
 from sockhost.sockets.hubwaiting import Waiting
@@ -237,10 +238,10 @@ class AnsweringConnection(QuietConnection):
         self.balance()
         return sent
 
-    def end(self, reason: str) -> None:
+    def end(self, reason: str, why: str | None = HANDLER) -> None:
         """See L{Session.end}."""
         if self.state == OPEN:
-            self.wake().end(reason)
+            self.wake().end(reason, why)
 
     def _put_frame(self, payload: bytes) -> None:
         self.frames_out += 1

@@ -115,6 +115,8 @@ class Counters:
     @ivar frames_out: frames that were queued to clients.
     @ivar bytes_in: bytes that were read.
     @ivar bytes_out: bytes that were queued to clients.
+    @ivar dropped: how many clients were dropped why, by the words of
+        L{ends<sockhost.sockets.ends>}.
     @ivar errors: failures of the handler.
     @ivar in_flight: requests that are not answered now.
     """
@@ -128,6 +130,11 @@ class Counters:
     errors: int = 0
     in_flight: int = 0
     refused_for: dict[str, int] = field(factory=dict)
+    dropped: dict[str, int] = field(factory=dict)
+
+    def drop(self, why: str) -> None:
+        """Count a client that was dropped."""
+        self.dropped[why] = self.dropped.get(why, 0) + 1
 
     def refuse(self, why: str) -> None:
         """Count a client that was turned away."""

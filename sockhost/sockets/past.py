@@ -103,5 +103,5 @@ class Past:
         """See L{IClient.send<sockhost.interfaces.IClient.send>}."""
         return fail(self._reason)
 
-    def end(self, reason: str) -> None:
+    def end(self, reason: str, why: str | None = None) -> None:
         """It has ended."""

@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from sockhost.interfaces import ICodec
 from sockhost.sockets.around import Carrier, Phase
+from sockhost.sockets.ends import FRAME_TIMEOUT, IDLE_TIMEOUT, STALL_TIMEOUT
 from sockhost.sockets.limits import Limits
 
 LOOKS = 4
@@ -45,10 +46,10 @@ class Watched(Protocol):
     @property
     def busy(self) -> bool: ...
 
-    def end(self, reason: str) -> None:
+    def end(self, reason: str, why: str | None) -> None:
         """Close the connection once what is queued is sent."""
 
-    def abort(self, reason: str) -> None:
+    def abort(self, reason: str, why: str | None) -> None:
         """Close the connection now."""
 
 
@@ -125,12 +126,18 @@ class Patience:
         self._note(session, seen, now)
         if _over(limits.stall_timeout, seen.taken_since, now):
             session.abort(
-                f"the client has taken nothing for {limits.stall_timeout:g} s"
+                f"the client has taken nothing for {limits.stall_timeout:g} s",
+                STALL_TIMEOUT,
             )
         elif _over(limits.frame_timeout, seen.frame_since, now):
-            session.end(f"a frame has not come whole in {limits.frame_timeout:g} s")
+            session.end(
+                f"a frame has not come whole in {limits.frame_timeout:g} s",
+                FRAME_TIMEOUT,
+            )
         elif _over(limits.idle_timeout, seen.moved_since, now):
-            session.end(f"the client was idle for {limits.idle_timeout:g} s")
+            session.end(
+                f"the client was idle for {limits.idle_timeout:g} s", IDLE_TIMEOUT
+            )
 
     def _note(self, session: Watched, seen: _Seen, now: float) -> None:
         frames = session.frames_in

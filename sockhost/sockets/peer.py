@@ -19,6 +19,7 @@ from sockhost.interfaces import FrameError, IClient, SockhostError
 from sockhost.sockets.around import Phase
 from sockhost.sockets.beside import NONE_LEFT, Beside
 from sockhost.sockets.credentials import PeerCredentials
+from sockhost.sockets.ends import DESCRIPTORS, KICK
 from sockhost.sockets.identity import groups_of, pidfd_of
 
 if TYPE_CHECKING:
@@ -143,13 +144,13 @@ class Client:
         """The client has passed descriptors."""
         refused = None if self.beside is None else self.beside.receive(descriptors)
         if refused is not None:
-            self.drop(refused)
+            self._session.end(refused, DESCRIPTORS)
 
     def descriptors_lost(self) -> None:
         """The system had none left for some that the client has passed."""
         if self.beside is not None:
             self.beside.close()
-        self.drop(NONE_LEFT)
+        self._session.end(NONE_LEFT, DESCRIPTORS)
 
     def credentials_received(self, sender: PeerCredentials) -> None:
         """The kernel says who writes now."""
@@ -159,6 +160,10 @@ class Client:
     def drop(self, reason: str) -> None:
         """End the connection once what was queued before is sent."""
         self._session.end(reason)
+
+    def kick(self, reason: str) -> None:
+        """End the connection as L{drop} does, for whoever runs the host."""
+        self._session.end(reason, KICK)
 
     def belong_to(self, session: Any) -> None:
         """Ask this from now on."""

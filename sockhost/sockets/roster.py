@@ -52,6 +52,7 @@ def kick(clients: Iterable[IClient], name: str, reason: str = KICKED) -> bool:
     """
     for client in clients:
         if str(client.id) == name:
-            client.drop(reason)
+            # Clients of the host's own count it apart from what handlers do.
+            getattr(client, "kick", client.drop)(reason)
             return True
     return False

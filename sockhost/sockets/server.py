@@ -321,9 +321,9 @@ class FrameServer:
         await self._until(self._idle, seconds)
         for session in list(self._sessions):
             if session.busy:
-                session.abort(CLOSING)
+                session.abort(CLOSING, None)
             else:
-                session.end(CLOSING)
+                session.end(CLOSING, None)
         await self._until(self._empty, FAREWELL)
         self._cancel_farewells()
         if self.trace is not None:

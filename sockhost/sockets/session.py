@@ -20,6 +20,7 @@ from sockhost.interfaces import Disconnected, Refused
 from sockhost.sockets.answers import cancel, settle
 from sockhost.sockets.around import Phase, Quiet
 from sockhost.sockets.door import BY_HANDLER
+from sockhost.sockets.ends import HANDLER
 from sockhost.sockets.exchange import Exchange
 from sockhost.sockets.past import NOWHERE, Past
 from sockhost.sockets.peer import Client
@@ -86,17 +87,22 @@ class Session(Exchange):
         self._held = other.held
         self.carrier.start(self.progress)
 
-    def end(self, reason: str) -> None:
+    def end(self, reason: str, why: str | None = HANDLER) -> None:
         """
         Close the connection once what is queued is sent.  Unanswered requests
         are cancelled; no further frame is given to the handler.
+
+        @param reason: what the handler is told.
+        @param why: what it is counted as; C{None} if it is not.
         """
         if self.phase not in (Phase.CLOSING, Phase.GONE):
+            if why is not None:
+                self.server.totals.drop(why)
             self._close(Disconnected(reason))
 
-    def abort(self, reason: str) -> None:
+    def abort(self, reason: str, why: str | None = HANDLER) -> None:
         """Close the connection now, whatever is queued."""
-        self.end(reason)
+        self.end(reason, why)
         if self.phase is not Phase.GONE:
             self._stop_accounting()
             self.carrier.abort()

@@ -26,7 +26,7 @@ class Someone:
         difference, self.held = size - self.held, size
         self.all.change(difference)
 
-    def abort(self, reason: str) -> None:
+    def abort(self, reason: str, why: str | None) -> None:
         """Hold nothing any more."""
         self.why = reason
         self.hold(0)

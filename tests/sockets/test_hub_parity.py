@@ -12,6 +12,7 @@ from unittest import mock
 
 from tests.sockets import (
     test_batch,
+    test_ends,
     test_half_close,
     test_holdings,
     test_patience,
@@ -70,6 +71,7 @@ ServerHoldingsTests = _in_hub(
     "test_many_requests",
     "test_tight",
 )
+EndsTests = _in_hub(test_ends, test_ends.EndsTests)
 NoTimeoutTests = _in_hub(test_patience, test_patience.NoTimeoutTests)
 IdleTests = _in_hub(test_patience, test_patience.IdleTests)
 FrameTests = _in_hub(test_patience, test_patience.FrameTests)

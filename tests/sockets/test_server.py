@@ -108,6 +108,7 @@ class FrameServerTests(SynchronousTestCase):
                 "errors": 0,
                 "in_flight": 0,
                 "refused_for": {},
+                "dropped": {},
                 "buffered": 7,
             },
         )
