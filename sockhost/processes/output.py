@@ -149,6 +149,7 @@ class OutputLog:
         dropped, self.dropped = self.dropped, 0
         if self._put(note):
             self._log.info("{path} can be written again", path=self.path)
+            self._reason = ""  # the next outage is news
             return True
         self.dropped = dropped
         return False

@@ -116,7 +116,7 @@ def _user_environment(
         own = {"HOME": account.pw_dir, "USER": account.pw_name}
         own["LOGNAME"] = account.pw_name
         for name, value in own.items():
-            if result.get(name) == os.environ.get(name):
+            if name not in result or result[name] == os.environ.get(name):
                 result[name] = value
     return result
 

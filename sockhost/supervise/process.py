@@ -36,6 +36,11 @@ from sockhost.supervise.notify import VARIABLE, NotifySocket, notify_path
 from sockhost.supervise.program import ProgramConfig, check_account, output_log
 from sockhost.supervise.ready import Ready, check_in, when_ready
 
+MARGIN = 30.0
+"""Seconds to start in, besides those that a program's readiness may take."""
+
+_MOST = 1e9
+
 
 def _ready_here(instance: Any, _attribute: object, value: Ready | None) -> None:
     if value is not None:
@@ -229,6 +234,14 @@ class ProcessUnit:
         return True
 
 
+def _longest(ready: object) -> float:
+    # Of a table that may be wrong in any way, which is told elsewhere.
+    given = ready if isinstance(ready, Mapping) else {}
+    times = [given.get(key) for key in ("delay", "timeout")]
+    numbers = [t for t in times if isinstance(t, (int, float)) and 0 < t < _MOST]
+    return max(numbers, default=0.0)
+
+
 def _both(error: BaseException, stuck: UnitStuck) -> UnitStuck:
     return UnitStuck("; ".join(filter(None, (str(error), str(stuck)))))
 
@@ -264,10 +277,15 @@ class ProcessKind:
     leftovers: Callable[[str], Leftovers] = field(default=Leftovers)
 
     def usual_policy(self, table: Mapping[str, Any]) -> RestartPolicy:
-        """A one-shot may take its time, and is not repeated once it succeeded."""
+        """
+        A one-shot may take its time, and is not repeated once it succeeded.
+        Others have the time that their readiness may take, and some more.
+        """
         if table.get("oneshot") is True:
             return RestartPolicy(restart="on-failure", start_timeout=0.0)
-        return RestartPolicy()
+        usual = RestartPolicy()
+        patience = _longest(table.get("ready")) + MARGIN
+        return evolve(usual, start_timeout=max(usual.start_timeout, patience))
 
     def make(self, name: str, config: ProcessConfig, host: IUnitHost) -> ProcessUnit:
         """

@@ -74,7 +74,7 @@ class Ready:
         C{NOTIFY_SOCKET}.
     @ivar delay: when it has run for so many seconds.
     @ivar interval: seconds between two attempts to connect.
-    @ivar timeout: seconds that it may take.
+    @ivar timeout: seconds that it may take, unless it is ready after a C{delay}.
     """
 
     connect: str | None = field(default=None, validator=_address)
@@ -112,6 +112,8 @@ def when_ready(
         Cancelling ends the waiting; nothing of it is left then.
     """
     waiting = _waiting(reactor, ready, cwd, notify)
+    if ready.delay is not None:
+        return waiting
     return waiting.addTimeout(
         ready.timeout, reactor, lambda result, _seconds: _late(result, ready)
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
-from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
@@ -117,6 +117,32 @@ class OutputLogTests(SynchronousTestCase):
             b"No space left on device]\nafter\n",
         )
         self.assertEqual(log.dropped, 0)
+
+    def test_full_disk_again(self) -> None:
+        """Each time that a disk is full is logged."""
+        outages: list[str] = []
+
+        @implementer(ILogObserver)
+        def observe(event: LogEvent) -> None:
+            if event["log_level"] is LogLevel.error:
+                outages.append(event["reason"])
+
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        log = self.log(max_bytes=1000)
+        full = True
+
+        def write(fd: int, data: memoryview) -> int:
+            if full:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return os.write(fd, data)
+
+        log._write = write
+        for count in (1, 2):
+            for is_full in (True, True, False):
+                full = is_full
+                log.write(b"line\n")
+                self.assertEqual(len(outages), count)
 
     def test_unwritable(self) -> None:
         """A log that cannot be opened costs the output only."""

@@ -92,6 +92,16 @@ class ApplyTests(SynchronousTestCase):
         self.assertEqual(applied.env["LOGNAME"], "nobody")
         self.assertEqual(applied.argv[-1], "/bin/sh")
 
+    def test_empty_environment(self) -> None:
+        """They are there also where nothing comes from the host."""
+        self.be(0)
+        applied = apply_privileges(
+            ChildSpec(argv=("sh",), env={"PATH": "/bin"}, user="nobody")
+        )
+        assert applied.env is not None
+        self.assertEqual(applied.env["HOME"], NOBODY.pw_dir)
+        self.assertEqual(applied.env["USER"], "nobody")
+
     def test_not_root(self) -> None:
         """Only root can change to somebody else."""
         self.be(4242)

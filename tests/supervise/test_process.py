@@ -387,6 +387,20 @@ class ConfigTests(SynchronousTestCase):
         keys = {problem.key for problem in error.problems}
         self.assertEqual(keys, {"argv", "grace", "ready", "x"})
 
+    def test_usual_policy(self) -> None:
+        """A unit has the time to start that its readiness may take; a table that
+        is wrong is told elsewhere."""
+
+        def limit(ready: object) -> float:
+            return ProcessKind().usual_policy({"ready": ready}).start_timeout
+
+        self.assertEqual(limit({"delay": 120}), 150.0)
+        self.assertEqual(limit({"notify": True, "timeout": 300.0}), 330.0)
+        for usual in (None, {}, 7, {"delay": "x"}, {"delay": 10**400}, {"delay": 5}):
+            self.assertEqual(limit(usual), 60.0)
+        for odd in (float("inf"), float("nan"), -1, True, [1]):
+            self.assertEqual(limit({"timeout": odd}), 60.0)
+
     def test_long_run_dir(self) -> None:
         """A notify socket that cannot be made quarantines the unit."""
         host = MemoryUnitHost(self.mktemp())

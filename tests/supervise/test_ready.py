@@ -80,6 +80,14 @@ class WhenReadyTests(SynchronousTestCase):
         self.reactor.advance(0.2)
         self.assertIsNone(self.successResultOf(waiting))
 
+    def test_long_delay(self) -> None:
+        """The delay is all that it takes, however long that is."""
+        waiting = when_ready(self.reactor, Ready(delay=60.0))
+        self.reactor.advance(59)
+        self.assertNoResult(waiting)
+        self.reactor.advance(1)
+        self.assertIsNone(self.successResultOf(waiting))
+
     def test_notify(self) -> None:
         """It is ready when it says so."""
         notify = NotifySocket(self.reactor, "unused")
