@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
+from attrs.validators import optional
 
-from sockhost.config import command, not_negative, positive
+from sockhost.config import command, not_empty, not_negative, positive
 from sockhost.interfaces import SockhostError
 from sockhost.processes.child import signal_number
 from sockhost.processes.leftovers import MARK
@@ -60,6 +61,17 @@ def octal_mask(_instance: object, _attribute: object, value: str) -> None:
         raise ValueError('expected a mask in octal digits, such as "0022"')
 
 
+def variables(_instance: object, _attribute: object, value: dict[str, str]) -> None:
+    """
+    Accept variables for an environment.
+
+    @raise ValueError: one of them cannot be in any.
+    """
+    for name, text in value.items():
+        if not name or "=" in name or "\0" in name + text:
+            raise ValueError('expected names without "=", and no NUL characters')
+
+
 @frozen(kw_only=True)
 class ProgramConfig:
     """
@@ -81,10 +93,10 @@ class ProgramConfig:
     """
 
     argv: tuple[str, ...] = field(validator=command)
-    env: dict[str, str] = field(factory=dict)
+    env: dict[str, str] = field(factory=dict, validator=variables)
     clear_env: bool = False
-    env_file: str | None = None
-    cwd: str | None = None
+    env_file: str | None = field(default=None, validator=optional(not_empty))
+    cwd: str | None = field(default=None, validator=optional(not_empty))
     user: str | None = None
     group: str | None = None
     umask: str = field(default="0022", validator=octal_mask)
@@ -144,7 +156,7 @@ def parse_env_file(text: str) -> dict[str, str]:
             continue
         name, equals, value = line.removeprefix("export ").partition("=")
         name, value = name.strip(), value.strip()
-        if not equals or not _NAME.fullmatch(name):
+        if not equals or not _NAME.fullmatch(name) or "\0" in value:
             raise ValueError(f"line {number} is not NAME=value")
         if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
             value = value[1:-1]

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from sockhost.interfaces import SockhostError
+from sockhost.config import structure
+from sockhost.interfaces import ConfigError, SockhostError
 from sockhost.supervise.program import (
     ProgramConfig,
     child_spec,
@@ -36,10 +37,29 @@ class ConfigTests(SynchronousTestCase):
             {"umask": "77777"},
             {"grace": -1.0},
             {"log_max_bytes": 0},
+            {"env": {"A=B": "c"}},
+            {"env": {"": "c"}},
+            {"env": {"A": "b\0"}},
+            {"env": {"A\0": "b"}},
+            {"cwd": "a\0"},
+            {"cwd": ""},
+            {"env_file": "a\0"},
         ):
             with self.subTest(options):
                 self.assertRaises(ValueError, config, **options)
         self.assertRaises(ValueError, ProgramConfig, argv=())
+
+    def test_told(self) -> None:
+        """They are problems with a place, a value and what was expected."""
+        table = {"argv": ["prog"], "env": {"A=B": "c"}, "cwd": "a\0"}
+        error = self.assertRaises(ConfigError, structure, ProgramConfig, table)
+        self.assertEqual(
+            [f"{problem.key}: {problem.expected}" for problem in error.problems],
+            [
+                'env: expected names without "=", and no NUL characters',
+                "cwd: expected a string without NUL characters",
+            ],
+        )
 
 
 class EnvironmentTests(SynchronousTestCase):
@@ -105,7 +125,7 @@ class EnvFileTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """A line that is none is named."""
-        for text in ("A", "A=1\n1B=2", "=x", "A B=1"):
+        for text in ("A", "A=1\n1B=2", "=x", "A B=1", "A=\0"):
             error = self.assertRaises(ValueError, parse_env_file, text)
             self.assertIn("is not NAME=value", str(error))
 
