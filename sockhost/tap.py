@@ -191,7 +191,7 @@ def makeService(options: Options) -> HostService:
     if not any(twistd.get(word) is not None for word in ("uid", "gid", "chroot")):
         try:
             run_dir_lock(config.host.run_dir).check()
-        except SockhostError as error:
+        except (SockhostError, OSError) as error:
             leave_unlocked(error)
     return HostService(
         lambda parent: start.make_host(reactor, config, parent), reactor, twistd

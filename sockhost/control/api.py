@@ -36,7 +36,7 @@ from sockhost.control.answers import (
 )
 from sockhost.control.logs import LineSplitter
 from sockhost.control.streams import EventStream
-from sockhost.interfaces import IHost, INotifier
+from sockhost.interfaces import IHost, INotifier, SockhostError
 from sockhost.processes.output import Follower, tail
 from sockhost.status import Event, HostStatus, to_json
 
@@ -184,10 +184,11 @@ class ControlAPI:
         """Read the last lines of a unit's log; follow=1: and those to come."""
         path = self._host.log_path(name)
         lines = number(request, "lines", 100, MAX_LINES)
+        text = _tail(path, lines)
         if flag(request, "follow", False):
             return self._keep_open(request, lambda s: self._follow(s, path, lines))
         request.setHeader(b"content-type", b"text/plain; charset=utf-8")
-        return tail(path, lines)
+        return text
 
     @app.route("/events", methods=["GET"])
     def events(self, request: Request) -> bytes | Deferred[bytes]:
@@ -313,6 +314,13 @@ class ControlAPI:
         follower = Follower(self._clock, path, splitter.feed)
         follower.start()
         return follower.stop
+
+
+def _tail(path: str, lines: int) -> bytes:
+    try:
+        return tail(path, lines)
+    except OSError as error:
+        raise SockhostError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _outcome(result: object) -> str:

@@ -5,7 +5,7 @@ Any C{twistd} plugin as a unit: its service runs inside the host.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 
 from attrs import define, field, frozen
@@ -36,6 +36,9 @@ from sockhost.supervise.execution import Once
 
 #: Seconds that a service still gets to stop when its grace is cut short.
 _HURRY = 0.5
+
+OURS = "sockhost"
+"""The name of our own plugin."""
 
 
 @frozen(kw_only=True)
@@ -71,6 +74,7 @@ class TapKind:
     portable = False
 
     makers: Callable[[], Iterable[IServiceMaker]] = _installed
+    _log = Logger()
 
     def make(self, name: str, config: TapConfig, host: IUnitHost) -> IUnit:
         """Make the unit; what is wrong with the plugin or its options shows here."""
@@ -82,19 +86,29 @@ class TapKind:
         return TapUnit(name, config, host.reactor, build, build())
 
     def _find(self, wanted: str) -> IServiceMaker:
-        makers = {maker.tapname: maker for maker in self.makers()}
+        if wanted == OURS:
+            raise SockhostError(f"the tap {OURS!r} is this host: there is one already")
+        makers = dict(self._named())
         if wanted in makers:
             return makers[wanted]
         near = get_close_matches(wanted, list(makers), 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise SockhostError(f"no twistd plugin is called {wanted!r}{hint}")
 
+    def _named(self) -> Iterator[tuple[str, IServiceMaker]]:
+        for maker in self.makers():
+            try:
+                yield str(maker.tapname), maker
+            except Exception:
+                # It may be anybody's, and is not what is looked for.
+                self._log.failure("a twistd plugin does not say its name")
+
 
 def _build(maker: IServiceMaker, config: TapConfig) -> IService:
     options = maker.options()
     try:
         options.parseOptions(list(config.args))
-        service: IService = maker.makeService(options)
+        made: object = maker.makeService(options)
     except UsageError as error:
         raise SockhostError(f"options of tap {config.tap!r}: {error}") from error
     except SystemExit as error:
@@ -102,6 +116,11 @@ def _build(maker: IServiceMaker, config: TapConfig) -> IService:
         raise SockhostError(
             f"tap {config.tap!r} ends the program instead of making a service"
         ) from error
+    service: IService | None = IService(made, None)
+    if service is None:
+        raise SockhostError(
+            f"tap {config.tap!r} made something that is no service: {made!r}"
+        )
     return service
 
 

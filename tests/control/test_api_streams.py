@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from tempfile import TemporaryDirectory
 
 from zope.interface.verify import verifyObject
@@ -88,6 +89,17 @@ class LogTests(APITestCase):
     def test_none(self) -> None:
         """A unit that has not written anything has an empty log."""
         self.assertEqual(self.control.ask("GET", "/units/store/logs").body, b"")
+
+    def test_cannot_be_read(self) -> None:
+        """What stands in the place of a log and is none is told, followed or not."""
+        path = self.host.log_path("store")
+        os.mkdir(path)
+        for query in ("", "?follow=1"):
+            answer = self.control.ask("GET", f"/units/store/logs{query}")
+            self.assertEqual(answer.status, 409)
+            self.assertIn(
+                f"{path} cannot be read: Is a directory", answer.body.decode()
+            )
 
     def test_bad_lines(self) -> None:
         """The number of lines is a number."""

@@ -84,6 +84,19 @@ def fetch(path: str) -> bytes:
         return b"".join(iter(lambda: browser.recv(65536), b""))
 
 
+def greet(port: int) -> bytes:
+    """Log in to an IRC server, and get what it says to that."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as user:
+        user.sendall(b"PASS password\r\nNICK user\r\nUSER user 0 * :user\r\n")
+        said = b""
+        while b" 001 " not in said and b"PRIVMSG" not in said:
+            more = user.recv(65536)
+            if not more:
+                break
+            said += more
+        return said
+
+
 class ExitStatusTests(HostCase):
     """What the host exits with, under C{twistd} and without it."""
 
@@ -312,12 +325,42 @@ class TapTests(HostCase):
         self.assertEqual(
             states, {"web": "up", "words": "up", "wrong": "quarantined"}, running.output
         )
+        port = int(running.output.split("IRCFactory starting on ")[1].split()[0])
+        greeting = await deferToThread(greet, port)
+        self.assertIn(b"001 user :connected to Twisted IRC", greeting)
         page = await deferToThread(fetch, listen[5:])
         self.assertTrue(page.endswith(b"hello from a tap\n"), page)
         await self.ask("POST", "/units/web/restart")
         self.assertEqual((await self.unit("web"))["state"], "up")
         running.signal("TERM")
         self.assertEqual(await running.ends(), 0)
+
+    async def test_exception(self) -> None:
+        """A plugin that raises when it makes its service costs only itself."""
+        self.write(
+            "twisted/plugins/raising.py",
+            """
+            from twisted.application.service import ServiceMaker
+            raising = ServiceMaker("r", "raising_module", "Raises.", "raising")
+            """,
+        )
+        self.write(
+            "raising_module.py",
+            """
+            from twisted.python.usage import Options
+            def makeService(options):
+                raise ZeroDivisionError("a defect of the plugin")
+            """,
+        )
+        raising = '[unit.raising]\nkind = "tap"\ntap = "raising"\n'
+        self.write("sockhost.toml", raising + SLEEPER.replace("    ", ""))
+        running = self.twistd(env={"PYTHONPATH": str(self.directory)})
+        await running.says("ready; steer it")
+        unit = await self.unit("raising")
+        self.assertEqual(unit["state"], "quarantined")
+        self.assertEqual(unit["reason"], "cannot be made: a defect of the plugin")
+        self.assertIn("ZeroDivisionError", running.output)
+        self.assertEqual((await self.unit("sleeper"))["state"], "up")
 
 
 class OrphanTests(HostCase):

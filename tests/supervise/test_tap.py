@@ -108,6 +108,34 @@ class KindTests(TapCase):
             "no twistd plugin is called 'recordin'; did you mean 'recording'?",
         )
 
+    def test_broken_plugin(self) -> None:
+        """Another plugin that is broken is logged, and costs nobody anything."""
+
+        class Broken:
+            @property
+            def tapname(self) -> str:
+                raise ImportError("no such module")
+
+        broken: Any = Broken()
+        self.kind = TapKind(lambda: [broken, self.maker])
+        self.make()
+        self.assertEqual(len(self.maker.made), 1)
+        self.assertEqual(len(self.flushLoggedErrors(ImportError)), 1)
+
+    def test_no_service(self) -> None:
+        """What a plugin makes has to be a service."""
+        self.patch(Maker, "makeService", lambda _maker, _options: "nothing")
+        error = self.assertRaises(SockhostError, self.make)
+        self.assertEqual(
+            str(error),
+            "tap 'recording' made something that is no service: 'nothing'",
+        )
+
+    def test_ourselves(self) -> None:
+        """A host in a host would have the signals and the run directory twice."""
+        error = self.assertRaises(SockhostError, self.make, tap="sockhost")
+        self.assertIn("is this host", str(error))
+
     def test_bad_options(self) -> None:
         """Options that the plugin refuses are refused with its words."""
         error = self.assertRaises(SockhostError, self.make, "--port", "13")
