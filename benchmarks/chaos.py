@@ -38,6 +38,10 @@ PATIENCE = 15.0
 
 HEADER = struct.Struct("=I")
 
+#: So many looks in a row have to see the same, 0.1 s apart, before it counts;
+#: and so many are taken at most.
+_SAME, _LOOKS = 20, 300
+
 
 @frozen(kw_only=True)
 class Plan:
@@ -273,9 +277,27 @@ class Rest:
     children: int
 
 
-def _at_rest(host: RunningHost) -> Rest:
+def _look(host: RunningHost) -> Rest:
     children = len(procfs.descendants(host.pid))
     return Rest(procfs.descriptors(host.pid), children)
+
+
+def _at_rest(
+    host: RunningHost,
+    look: Callable[[RunningHost], Rest] = _look,
+    sleep: Callable[[float], object] = time.sleep,
+) -> Rest:
+    """
+    Look until nothing has changed for a while: a command of the cron unit may
+    be under way just now, and counts neither before nor after.
+    """
+    seen: list[Rest] = []
+    for _ in range(_LOOKS):
+        seen.append(look(host))
+        if len(seen) >= _SAME and len({*seen[-_SAME:]}) == 1:
+            break
+        sleep(0.1)
+    return seen[-1]
 
 
 def _settle(host: RunningHost, deadline: float, outcome: Outcome, before: Rest) -> None:

@@ -14,11 +14,14 @@ from benchmarks import chaos
 from benchmarks.harness import Progress, Result, arguments, report
 from benchmarks.hosts import quickstart
 
+QUICK, LONG = 20.0, 300.0
+"""Seconds of killing."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run it and print what happened."""
     options = arguments(__doc__, argv)
-    plan = chaos.Plan(seconds=20.0 if options.quick else 300.0)
+    plan = chaos.Plan(seconds=QUICK if options.quick else LONG)
     progress = Progress(plan.seconds)
     with quickstart() as host:
         outcome = chaos.run(host, plan, progress.at)

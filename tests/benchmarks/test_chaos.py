@@ -7,10 +7,43 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from benchmarks.chaos import Client, Cut, Silence
+from benchmarks.chaos import Client, Cut, Rest, Silence, _at_rest
+
+
+class RestTests(SynchronousTestCase):
+    """What a host has when nothing is under way."""
+
+    def rest(self, *children: int) -> tuple[Rest, int]:
+        """Look at a host that has so many children, and at last always the same;
+        give what was found, and how often it was looked."""
+        left, looks = list(children), list[int]()
+        host: Any = None
+
+        def look(_host: object) -> Rest:
+            looks.append(left.pop(0) if len(left) > 1 else left[0])
+            return Rest(10, looks[-1])
+
+        return _at_rest(host, look, lambda _: None), len(looks)
+
+    def test_at_once(self) -> None:
+        """It is believed when it has stayed the same for a while."""
+        self.assertEqual(self.rest(5), (Rest(10, 5), 20))
+
+    def test_command_under_way(self) -> None:
+        """A command that runs and ends meanwhile does not count."""
+        for children in ((6, 6, 5), (5, 5, 6, 6, 5)):
+            found, looks = self.rest(*children)
+            self.assertEqual(found, Rest(10, 5))
+            self.assertEqual(looks, len(children) - 1 + 20)
+
+    def test_never(self) -> None:
+        """A host that never rests is looked at for no longer than so."""
+        _, looks = self.rest(*([5, 6] * 500))
+        self.assertEqual(looks, 300)
 
 
 class _Scripted(Client):
