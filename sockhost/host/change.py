@@ -23,6 +23,7 @@ from sockhost.config import (
     UnitConfig,
     changes,
 )
+from sockhost.host.order import stop_in_reverse
 from sockhost.host.units import Units
 from sockhost.interfaces import (
     ConfigError,
@@ -54,6 +55,7 @@ class Change:
     asked_by: str
     _made: dict[str, IUnit] = field(factory=dict, init=False)
     _mended: set[str] = field(factory=set, init=False)
+    _removed: list[str] = field(factory=list, init=False)
     log = Logger()
 
     async def apply(self) -> Found:
@@ -66,11 +68,9 @@ class Change:
         """
         found = changes(self.old, self.new)
         self._prepare(found)
-        for count, name in enumerate(reversed(found.removed)):
-            await self._remove(name)
-            if self.units.ending:
-                raise _interrupted(found, count)
-            self.units.remove(name)
+        await stop_in_reverse(self.units.configs, found.removed, self._remove)
+        if self.units.ending:
+            raise _interrupted(found, self._removed)
         self._reorder()
         for name in found.added:
             self._add(name)
@@ -114,9 +114,15 @@ class Change:
         text = f"cannot be made: {said}"
         return Problem(unit.source, f"unit.{unit.name}", NOTHING, text)
 
-    async def _remove(self, name: str) -> None:
+    def _remove(self, name: str) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._remove_now(name))
+
+    async def _remove_now(self, name: str) -> None:
         while not await self._end(name):
             self.log.warn("{unit} was started while it is removed", unit=name)
+        if not self.units.ending:
+            self.units.remove(name)
+            self._removed.append(name)
 
     async def _end(self, name: str) -> bool:
         # Forgotten while it runs, nobody would ever stop it.
@@ -261,12 +267,12 @@ async def reconfigure(
     return evolve(new, host=now.host), found
 
 
-def _interrupted(found: Changes, count: int) -> ChangeInterrupted:
-    order = found.removed[::-1]
+def _interrupted(found: Changes, removed: Sequence[str]) -> ChangeInterrupted:
+    left = [name for name in reversed(found.removed) if name not in removed]
     return ChangeInterrupted(
         "the host is shutting down in the middle of a change; done: "
-        f"{_listed(removed=order[:count])}; not done: "
-        f"{_listed(removed=order[count:], added=found.added, changed=found.changed)}"
+        f"{_listed(removed=removed)}; not done: "
+        f"{_listed(removed=left, added=found.added, changed=found.changed)}"
     )
 
 

@@ -154,6 +154,21 @@ class ChangeTests(ChangeCase):
         self.successResultOf(changing)
         self.assertEqual(self.units.status(), ())
 
+    def test_removed_side_by_side(self) -> None:
+        """Those without a relation are stopped together."""
+        units = [unit_config("a"), unit_config("b", "a"), unit_config("c")]
+        self.run_units(*units, unit_config("d"))
+        changing = self.change_to(unit_config("d"))
+        self.assertEqual(self.kind.journal, ["stop c", "stop b"])
+        self.unit("b").stopped()
+        self.assertEqual(self.kind.journal[2:], ["stop a"])
+        self.unit("a").stopped()
+        self.assertEqual(list(self.units.keepers), ["c", "d"])
+        self.assertNoResult(changing)
+        self.unit("c").stopped()
+        found = self.successResultOf(changing)
+        self.assertEqual(found["removed"], ["a", "b", "c"])
+
     def test_removed_clings(self) -> None:
         """A unit that cannot be stopped is removed all the same, and logged."""
         self.run_units(unit_config("a"))
