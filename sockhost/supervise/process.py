@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.supervise.test_process,tests.supervise.test_process_config -*-
+# -*- test-case-name: tests.supervise.test_process -*-
 """
 The kind C{process}: one program that is kept alive, or run once.
 """
