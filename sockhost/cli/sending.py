@@ -39,6 +39,14 @@ if TYPE_CHECKING:
     help="How the socket cuts messages, as in its configuration.",
 )
 @click.option(
+    "--max-frame",
+    metavar="BYTES",
+    type=click.IntRange(min=4, max=2**32 - 1),
+    default=16 * 1024 * 1024,
+    show_default=True,
+    help="The greatest frame, as in the socket's configuration.",
+)
+@click.option(
     "--timeout",
     metavar="SECONDS",
     type=click.FloatRange(min=0, min_open=True),
@@ -60,6 +68,7 @@ def send(
     file: BinaryIO | None,
     as_json: bool,
     framing: str,
+    max_frame: int,
     timeout: float,
     count: int | None,
 ) -> None:
@@ -72,7 +81,7 @@ def send(
         raise click.UsageError("--hex and --from-json exclude each other")
     frames = _frames_of_json(text, file) if from_json else _frames(text, as_hex, file)
     write = _hex_line if as_hex else _json_line if as_json else _raw_line
-    connect = partial(_connect, path, timeout, framing)
+    connect = partial(_connect, path, timeout, framing, max_frame)
     for reply in _exchange(connect, frames, count, _refusals(path, timeout)):
         click.echo(write(reply))
 
@@ -92,21 +101,20 @@ def _exchange(
             yield client.receive()
 
 
-def _connect(path: str, timeout: float, framing: str) -> BlockingClient:
+def _connect(path: str, timeout: float, framing: str, max_frame: int) -> BlockingClient:
     from sockhost.sockets.blocking import BlockingClient
 
     if framing == "length32":
-        return BlockingClient(path, timeout)
+        return BlockingClient(path, timeout, max_frame)
     # The other codecs take longer to import than all else together.
     from sockhost.sockets.codecs import codec_names, find_codec
-    from sockhost.sockets.wire import MAX_FRAME
 
     codec = find_codec(framing)
     if codec is None:
         raise click.UsageError(
             f"--framing {framing}: there are {', '.join(codec_names())}"
         )
-    return BlockingClient(path, timeout, codec=codec(MAX_FRAME))
+    return BlockingClient(path, timeout, codec=codec(max_frame))
 
 
 def _frames(text: Sequence[str], as_hex: bool, file: BinaryIO | None) -> list[bytes]:

@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from sockhost.interfaces import Disconnected, FrameError
 from sockhost.sockets import blocking
+from sockhost.sockets.wire import MAX_FRAME
 from tests.cli.memory import Outcome, invoke
 
 
@@ -23,10 +24,18 @@ class _Server:
         self.timeouts: list[float] = []
         self.closed = 0
         self.codecs: list[Any] = []
+        self.limits: list[int | None] = []
 
-    def __call__(self, path: str, timeout: float, codec: Any = None) -> Any:
+    def __call__(
+        self,
+        path: str,
+        timeout: float,
+        max_frame: int | None = None,
+        codec: Any = None,
+    ) -> Any:
         """Be connected to."""
         self.codecs.append(codec)
+        self.limits.append(max_frame)
         self.timeouts.append(timeout)
         if self.refuses is not None:
             raise self.refuses
@@ -121,6 +130,15 @@ class SendTests(SynchronousTestCase):
         outcome = invoke("send", "s", "--framing", "smoke", "x")
         self.assertEqual(outcome.status, 64)
         self.assertIn("length32, length32be-exclusive, netstring, line", outcome.err)
+
+    def test_max_frame(self) -> None:
+        """The greatest frame is the socket's too, whatever its framing."""
+        invoke("send", "s", "x")
+        invoke("send", "s", "--max-frame", "99999999", "x")
+        self.assertEqual(self.server.limits, [MAX_FRAME, 99999999])
+        invoke("send", "s", "--max-frame", "20", "--framing", "line", "x")
+        self.assertEqual(self.server.codecs[-1].max_frame, 20)
+        self.assertEqual(invoke("send", "s", "--max-frame", "3", "x").status, 64)
 
     def test_count(self) -> None:
         """A count of replies is waited for when all was sent."""
