@@ -1,5 +1,6 @@
 """
-The reactor of workers is of the kind of the host's.
+The reactor of a host, which is what C{twistd} was told, and that of its workers,
+which is of the same kind.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ CONFIG = """
     kind = "socket"
     path = "run/kinds.sock"
     handler = "naming:Handler"
-    workers = 2
+    workers = {workers}
 """
 
 HANDLER = """
@@ -33,22 +34,28 @@ HANDLER = """
 class ReactorTests(HostCase):
     """Tests for the reactor that workers have."""
 
+    workers = 2
+
     async def kind(self, *options: str) -> bytes:
-        """Run a host; ask a worker for the kind of its reactor."""
-        self.write("sockhost.toml", CONFIG)
+        """Run a host; ask who serves its socket for the kind of its reactor."""
+        self.write("sockhost.toml", CONFIG.format(workers=self.workers))
         self.write("naming.py", HANDLER)
         sockhost = ("-n", "sockhost", "--config", "sockhost.toml")
         running: Running = self.spawn([*TWISTD, *options, *sockhost])
         await running.says("ready")
-        answer: bytes = await deferToThread(self.ask_worker)
+        answer: bytes = await deferToThread(self.which)
         running.signal("TERM")
         self.assertEqual(await running.ends(), 0)
         return answer
 
-    def ask_worker(self) -> bytes:
-        """Make a request."""
-        with BlockingClient(str(self.run_dir / "kinds.sock"), 20) as client:
-            return client.request(b"which?")
+    def which(self) -> bytes:
+        """Make requests, of several clients, which all get the same answer."""
+        answers = set()
+        for _ in range(3):
+            with BlockingClient(str(self.run_dir / "kinds.sock"), 20) as client:
+                answers |= {client.request(b"which?") for _ in range(50)}
+        (answer,) = answers
+        return answer
 
     async def test_epoll(self) -> None:
         """It is Twisted's usual one as a rule."""
@@ -57,3 +64,9 @@ class ReactorTests(HostCase):
     async def test_hub(self) -> None:
         """It is the hub's where the host runs on that."""
         self.assertEqual(await self.kind("--reactor=sockhost"), b"HubReactor")
+
+
+class HostReactorTests(ReactorTests):
+    """The same for the reactor that the host itself serves on."""
+
+    workers = 0
