@@ -128,6 +128,38 @@ class ServingTests(ServedTestCase):
             (os.getpid(), os.geteuid(), os.getegid()),
         )
 
+    async def test_groups(self) -> None:
+        """The handler can ask for the client's supplementary groups."""
+        # Only root can have a client with others than ours.
+        others = [7, 4321] if os.geteuid() == 0 else None
+        self.child(extra_groups=others)
+        await until(lambda: self.unit.status()["frames_out"] == 1)
+        (client,) = self.handler.clients
+        self.assertEqual(sorted(client.groups), others or sorted(os.getgroups()))
+
+    async def test_pidfd(self) -> None:
+        """
+        The handler can ask for a descriptor of the client's process.  It is the
+        same every time, is not inherited, and is closed with the client.
+        """
+        child = self.child()
+        await until(lambda: self.unit.status()["frames_out"] == 1)
+        (client,) = self.handler.clients
+        pidfd = client.pidfd
+        assert pidfd is not None
+        self.assertEqual(client.pidfd, pidfd)
+        self.assertEqual(os.readlink(f"/proc/self/fd/{pidfd}"), "anon_inode:[pidfd]")
+        info = Path(f"/proc/self/fdinfo/{pidfd}").read_text().splitlines()
+        told = dict(line.split(":\t", 1) for line in info)
+        self.assertEqual(int(told["Pid"]), child.pid)
+        self.assertFalse(os.get_inheritable(pidfd))
+        gone = self.handler.on_gone
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        await gone
+        await until(lambda: self.unit.status()["clients"] == 0)
+        self.assertFalse(os.path.exists(f"/proc/self/fd/{pidfd}"))
+        self.assertIsNone(client.pidfd)
+
     async def test_big_frame(self) -> None:
         """A frame of many megabytes goes both ways whole."""
         payload = os.urandom(1024) * 8192
@@ -149,8 +181,8 @@ class ServingTests(ServedTestCase):
         await self.handler.clients[0].send(b"news" * 100_000)
         self.assertEqual(await got, b"news" * 100_000)
 
-    async def test_killed_client(self) -> None:
-        """A client that is killed is gone, and the handler hears of it."""
+    def child(self, **options: Any) -> subprocess.Popen[bytes]:
+        """A client that is another process, and has had one answer."""
         script = (
             "import sys, time\n"
             "from sockhost.sockets.blocking import BlockingClient\n"
@@ -158,9 +190,15 @@ class ServingTests(ServedTestCase):
             "client.request(b'x')\n"
             "time.sleep(60)\n"
         )
-        child = subprocess.Popen([sys.executable, "-c", script, self.path], cwd=ROOT)
+        command = [sys.executable, "-c", script, self.path]
+        child = subprocess.Popen(command, cwd=ROOT, **options)
         self.addCleanup(child.wait)
         self.addCleanup(child.kill)
+        return child
+
+    async def test_killed_client(self) -> None:
+        """A client that is killed is gone, and the handler hears of it."""
+        child = self.child()
         await until(lambda: self.unit.status()["frames_out"] == 1)
         self.assertEqual(self.handler.clients[0].pid, child.pid)
         gone = self.handler.on_gone
