@@ -171,10 +171,12 @@ class WorkerUnit:
             return
         try:
             await self._ask(lambda run: run.serve(listener))
-        except (RemoteAmpError, CannotServe):
-            # One worker that cannot is no reason to have none.
+        except (RemoteAmpError, CannotServe) as error:
+            # One worker that cannot is no reason to have none.  One that will
+            # not does already, or ends.
             self._log.failure("worker {index} does not accept", index=self.index)
-            run.kill()
+            if not isinstance(error, CannotServe):
+                run.kill()
 
     async def _clients(self) -> list[dict[str, Any]]:
         return await self._asked(lambda run: self._limited(run.clients())) or []

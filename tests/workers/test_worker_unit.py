@@ -295,13 +295,15 @@ class WorkerUnitTests(SynchronousTestCase):
         self.assertEqual(run.told, [("serve", 9)])
 
     def test_cannot_serve(self) -> None:
-        """A worker that does not accept is killed, and fails nobody's start."""
+        """A worker that cannot accept is killed, one that refuses is left alone;
+        neither fails anybody's start."""
+        run = self.up()
         for error in (CannotServe("it serves"), UnknownRemoteError("?")):
-            run = self.up()
+            self.assertNotIn("kill", run.told)
             run.answer = fail(error)
             self.successResultOf(self.unit.serve(9))
-            self.assertEqual(run.told[-1], "kill")
             self.assertEqual(len(self.flushLoggedErrors(type(error))), 1)
+        self.assertEqual(run.told[-1], "kill")
 
     def test_clients(self) -> None:
         """Its clients are the worker's, if there is one."""
