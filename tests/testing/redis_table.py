@@ -242,7 +242,7 @@ TABLE: list[tuple[str, Any]] = [
     ("DBSIZE", 0),
     ("SELECT 0", b"OK"),
     ("CLIENT SETNAME me", b"OK"),
-    ("WAIT 1 0", 0),
+    ("WAIT 1 1", 0),
     ("CLIENT GETNAME", b"me"),
     ("CLIENT SETINFO LIB-NAME x", b"OK"),
     ("CLIENT NONSENSE", ERR),
