@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from sockhost.interfaces import (
+    CommandTimeout,
     IRedis,
     LockTaken,
     MaybeExecuted,
@@ -21,7 +22,7 @@ from sockhost.interfaces import (
     TransactionConflict,
 )
 from sockhost.redis import RedisClient, connect
-from sockhost.redis.resp import RespReader
+from sockhost.redis.resp import RespReader, encode_command
 from sockhost.redis.scripts import Script
 from sockhost.testing.redis import MemoryRedis
 from sockhost.testing.redis.replies import encode_reply
@@ -170,6 +171,98 @@ class ClientTests(SynchronousTestCase):
         self.clock.advance(5)
         self.assertIsNone(self.get(late))
         self.assertEqual(len(self.server.sessions), 1)
+
+    def test_blocking_in_turn(self) -> None:
+        """Who has waited longest gets what comes, whenever it connected."""
+        first = self.server.client()
+        self.client.brpop("other", timeout=1)
+        late, soon = self.client.blpop("l", timeout=0), first.blpop("l", timeout=0)
+        self.clock.advance(1)
+        later = self.client.blpop("l", timeout=0)
+        self.client.rpush("l", 1, 2)
+        self.client.rpush("l", 3)
+        gotten = [self.get(each)[1] for each in (late, soon, later)]
+        self.assertEqual(gotten, [b"1", b"2", b"3"])
+
+    def test_blocking_in_a_chain(self) -> None:
+        """What waits for one who waited before is not forgotten."""
+        behind = self.client.blpop("b", timeout=0)
+
+        async def move() -> None:
+            connection = await self.client.dedicated()
+            taken = connection.execute("BLPOP", "a", 0)
+            pushed = connection.execute("RPUSH", "b", "x")
+            await taken
+            await pushed
+
+        moved = Deferred.fromCoroutine(move())
+        self.client.rpush("a", 1)
+        self.get(moved)
+        self.assertEqual(self.get(behind), (b"b", b"x"))
+
+    def test_decode(self) -> None:
+        """Replies are text where that is asked for, for one call or for all."""
+        self.client.set("a", "é")
+        typed = self.client.having(decode="utf-8")
+        self.assertEqual(self.get(typed.get("a")), "é")
+        self.assertEqual(self.get(self.client.get("a")), "é".encode())
+        text = self.server.client(decode="utf-8")
+        self.assertEqual(self.get(text.get("a")), "é")
+        self.assertEqual(self.get(text.pipeline().get("a").run()), ["é"])
+        self.assertEqual(self.get(text.execute("GET", "a", decode="")), "é".encode())
+
+    def test_limit(self) -> None:
+        """What is not answered in its time fails, and its reply goes to nobody."""
+        self.server.suspend()
+        calls = [
+            self.client.execute("INCR", "n", timeout=1.0),
+            self.client.send_many(1, encode_command(("INCR", "n")), timeout=1.0),
+        ]
+        after = self.client.execute("GET", "n", timeout=9.0)
+        self.clock.advance(1.0)
+        for each in calls:
+            self.failureResultOf(each, CommandTimeout)
+        self.server.resume()
+        self.assertEqual(self.get(after), b"2")
+        blocked = self.client.execute("BLPOP", "l", 0, timeout=1.0)
+        self.clock.advance(1.0)
+        self.failureResultOf(blocked, CommandTimeout)
+        self.assertEqual(self.get(self.client.rpush("l", "x")), 1)
+        self.assertEqual(self.get(self.client.llen("l")), 1)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_retry(self) -> None:
+        """What may be executed twice is sent again when its reply was lost."""
+        self.server.lose_reply()
+        sent = self.client.having(retry=1).incr("n")
+        self.assertNoResult(sent)
+        self.client.connect()
+        self.clock.advance(1.0)
+        self.assertEqual(self.get(sent), 2)
+
+    def test_unknown_option(self) -> None:
+        """An option that no client has is refused."""
+        options: dict[str, Any] = {"encoding": "utf-8"}
+        with self.assertRaises(TypeError):
+            self.client.execute("GET", "a", **options)
+
+    def test_cut_in_between(self) -> None:
+        """After a cut nothing is executed: neither a transaction nor its rest."""
+
+        async def write() -> None:
+            async with self.client.watch("k") as watch:
+                transaction = watch.transaction().set("k", 1)
+                self.server.cut()
+                await transaction.run()
+
+        writing = Deferred.fromCoroutine(write())
+        self.failureResultOf(writing, RedisConnectionError)
+        self.client.connect()
+        self.server.lose_reply()
+        pipeline = self.client.pipeline().set("a", 1).set("b", 1)
+        self.failureResultOf(pipeline.run(), MaybeExecuted)
+        self.client.connect()
+        self.assertEqual(self.get(self.client.mget("k", "a", "b")), [None, b"1", None])
 
     def test_not_shared(self) -> None:
         """What the real client refuses is refused."""
@@ -361,6 +454,27 @@ class RealClientTests(SynchronousTestCase):
         self.assertEqual(self.get(other.publish("news", "x")), 1)
         message = self.get(subscription.__anext__())
         self.assertEqual(message.data, b"x")
+
+    def test_paused(self) -> None:
+        """What is not read stays with the server, and comes when it is."""
+        client, other = self.connect(), self.connect()
+        subscribing = client.pubsub.subscribe("c", overflow="pause", max_buffered=2)
+        self.server.pump()
+        subscription = self.successResultOf(subscribing)
+        for n in range(6):
+            self.assertEqual(self.get(other.publish("c", n)), 1)
+        self.assertEqual(subscription.buffered, 2)
+        data = [self.get(subscription.next()).data for _ in range(6)]
+        self.assertEqual(data, [b"%d" % n for n in range(6)])
+
+    def test_paused_and_cut(self) -> None:
+        """Who does not read hears of a cut all the same."""
+        client = self.connect()
+        connection: Any = client.connection
+        connection.pause_reading()
+        self.server.cut()
+        self.server.pump(1)
+        self.assertFalse(connection.open)
 
     def test_closes(self) -> None:
         """A client that is closed leaves nothing on either side."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IDelayedCall
 from zope.interface import implementer
 
 from sockhost.interfaces import (
+    CommandTimeout,
     IRedis,
     MaybeExecuted,
     RedisConnectionError,
@@ -20,6 +22,7 @@ from sockhost.interfaces import (
 from sockhost.redis.decoding import decode_reply
 from sockhost.redis.names import Place, place_of, refusal
 from sockhost.redis.resp import Argument, RespReader, encode_command
+from sockhost.redis.retrying import send_again
 from sockhost.redis.working import WorkingClient
 from sockhost.testing.redis.replies import encode_reply
 from sockhost.testing.redis.server import MemoryRedis
@@ -51,42 +54,69 @@ class MemoryConnection:
         """How many commands have no reply."""
         return len(self._pending)
 
-    def execute(self, *args: Argument, **options: Any) -> Deferred[Any]:
-        """Execute a command."""
+    def execute(self, *args: Argument, timeout: float | None = None) -> Deferred[Any]:
+        """
+        Execute a command.
+
+        @param timeout: seconds that its reply is waited for; 0 for no limit.
+        """
         try:
             data = encode_command(args)
         except (TypeError, ValueError):
             return fail()
         (words,) = RespReader().feed(data)
-        return self._take(words)
+        return self._limited(self._take(words), timeout)
 
     def send_many(
         self, count: int, data: bytes, timeout: float | None = None
     ) -> Deferred[list[Any]]:
         """Execute encoded commands, one after the other."""
+        if not self.open:
+            return fail(RedisConnectionError("not connected: closed"))
         replies: list[Any] = []
         done: Deferred[list[Any]] = Deferred(lambda each: None)
         self._pending[done] = None
 
         def answered(reply: Any) -> None:
-            replies.append(_decoded(reply))
-            if len(replies) == count:
-                self._fire(done, replies)
+            if not self._server.loses(self._session):
+                replies.append(_decoded(reply))
+                if len(replies) == count:
+                    self._fire(done, replies)
 
         for words in RespReader().feed(data):
             self._session.take(words, answered)
-        return done
+        return self._limited(done, timeout)
 
     def _take(self, words: list[bytes]) -> Deferred[Any]:
         if not self.open:
             return fail(RedisConnectionError("not connected: closed"))
         sent: Deferred[Any] = Deferred(lambda each: None)
         self._pending[sent] = None
-        self._session.take(words, lambda reply: self._fire(sent, _decoded(reply)))
+
+        def answered(reply: Any) -> None:
+            if not self._server.loses(self._session):
+                self._fire(sent, _decoded(reply))
+
+        self._session.take(words, answered)
         return sent
 
+    def _limited(self, sent: Deferred[Any], timeout: float | None) -> Deferred[Any]:
+        if timeout and not sent.called:
+            late = self._server.clock.callLater(timeout, self._late, sent)
+            sent.addBoth(self._in_time, late)
+        return sent
+
+    def _late(self, sent: Deferred[Any]) -> None:
+        # Its reply, if it comes, goes to nobody.
+        sent.errback(CommandTimeout("no reply in the time that it was given"))
+
+    def _in_time(self, result: Any, late: IDelayedCall) -> Any:
+        if late.active():
+            late.cancel()
+        return result
+
     def _fire(self, sent: Deferred[Any], value: Any) -> None:
-        if self._server.loses(self._session) or sent not in self._pending:
+        if sent not in self._pending:
             return
         del self._pending[sent]
         if sent.called:
@@ -118,9 +148,13 @@ class MemoryClient(WorkingClient):
     off, it is not connected until L{connect}; what it is given then fails.
     """
 
-    def __init__(self, server: MemoryRedis) -> None:
+    def __init__(self, server: MemoryRedis, decode: str | None = None) -> None:
+        """
+        @param decode: the encoding of replies, or C{None} for bytes.
+        """
         self._server = server
         self._clock = server.clock
+        self._decode = decode
         self._connection = MemoryConnection(server)
         self._lent: set[MemoryConnection] = set()
         self._closed = False
@@ -141,13 +175,32 @@ class MemoryClient(WorkingClient):
             each.callback(None)
 
     def execute(
-        self, *args: Argument, decode: str | None = None, **options: Any
+        self,
+        *args: Argument,
+        timeout: float | None = None,
+        decode: str | None = None,
+        retry: int = 0,
     ) -> Deferred[Any]:
-        """See L{IRedis.execute<sockhost.interfaces.IRedis.execute>}."""
-        sent = self._execute(args)
-        return sent.addCallback(decode_reply, decode) if decode else sent
+        """
+        See L{IRedis.execute<sockhost.interfaces.IRedis.execute>}.
 
-    def _execute(self, args: tuple[Argument, ...]) -> Deferred[Any]:
+        @param timeout: seconds that its reply is waited for; 0 for no limit.
+        @param decode: the encoding of the reply, instead of that of the client;
+            C{""} for bytes.
+        @param retry: how many times it is sent again when its reply was lost or
+            it could not be sent.
+        """
+
+        def send() -> Deferred[Any]:
+            return self._execute(args, timeout)
+
+        sent = send_again(send, retry, self.lifetime) if retry else send()
+        encoding = self._decode if decode is None else decode
+        return sent.addCallback(decode_reply, encoding) if encoding else sent
+
+    def _execute(
+        self, args: tuple[Argument, ...], timeout: float | None
+    ) -> Deferred[Any]:
         if self._closed:
             return fail(self._closed_error())
         if not args:
@@ -156,13 +209,16 @@ class MemoryClient(WorkingClient):
         if place in (Place.NOWHERE, Place.BEHIND):
             return fail(RedisError(refusal(args)))
         if place is Place.ALONE and self.connected:
-            return self._alone(args)
-        return self._connection.execute(*args)
+            return self._alone(args, timeout)
+        return self._connection.execute(*args, timeout=timeout)
 
-    def _alone(self, args: tuple[Argument, ...]) -> Deferred[Any]:
+    def _alone(
+        self, args: tuple[Argument, ...], timeout: float | None
+    ) -> Deferred[Any]:
         connection = MemoryConnection(self._server)
         self._lent.add(connection)
-        return connection.execute(*args).addBoth(self._end_loan, connection)
+        sent = connection.execute(*args, timeout=timeout)
+        return sent.addBoth(self._end_loan, connection)
 
     def _end_loan(self, result: Any, connection: MemoryConnection) -> Any:
         self.release(connection)

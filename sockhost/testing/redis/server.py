@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
@@ -89,6 +90,8 @@ class MemoryRedis:
     _losing: int = 0
     _ids: int = 0
     _changing: bool = False
+    _changed: bool = False
+    _numbers: int = 0
 
     url = "unix:///in-memory/redis.sock"
 
@@ -99,11 +102,15 @@ class MemoryRedis:
 
     # -- who talks to it ----------------------------------------------------
 
-    def client(self) -> MemoryClient:
-        """Make a client that is answered at once, without any bytes."""
+    def client(self, decode: str | None = None) -> MemoryClient:
+        """
+        Make a client that is answered at once, without any bytes.
+
+        @param decode: the encoding of replies, or C{None} for bytes.
+        """
         from sockhost.testing.redis.client import MemoryClient
 
-        return MemoryClient(self)
+        return MemoryClient(self, decode)
 
     @property
     def reactor(self) -> MemoryReactor:
@@ -222,12 +229,25 @@ class MemoryRedis:
         return digest
 
     def changed(self) -> None:
-        """A command was executed: those that wait may go on."""
+        """A command was executed: those that wait may go on, in their order."""
+        self._changed = True
         if self._changing:
             return
         self._changing = True
         try:
-            for session in list(self.sessions):
-                session.retry()
+            while self._changed:
+                self._changed = False
+                for session in self._blocked():
+                    session.retry()
         finally:
             self._changing = False
+
+    def next_number(self) -> int:
+        """Give the next turn to a command that is blocked."""
+        self._numbers += 1
+        return self._numbers
+
+    def _blocked(self) -> list[Session]:
+        waiting = [(each.blocked, each) for each in self.sessions]
+        numbered = [(number, each) for number, each in waiting if number is not None]
+        return [each for _, each in sorted(numbered, key=itemgetter(0))]

@@ -56,6 +56,7 @@ class _Wait:
 
     args: list[bytes]
     answer: Answer
+    number: int
     late: IDelayedCall | None = None
 
 
@@ -85,6 +86,7 @@ class Session:
     subscribed: dict[str, dict[bytes, None]] = field(
         factory=lambda: {"": {}, "p": {}, "s": {}}
     )
+    _ended: bool = False
     _todo: deque[tuple[list[bytes], Answer]] = field(factory=deque)
     _wait: _Wait | None = None
     _queue: list[list[bytes]] | None = None
@@ -101,14 +103,20 @@ class Session:
         """C{True} if it is subscribed to anything."""
         return any(self.subscribed.values())
 
+    @property
+    def blocked(self) -> int | None:
+        """The number of the command that is blocked, if one is."""
+        return None if self._wait is None else self._wait.number
+
     def take(self, args: list[bytes], answer: Answer) -> None:
         """
-        Take a command.
+        Take a command.  What comes when the connection has ended is dropped.
 
         @param answer: is given the reply, in the order of the commands.
         """
-        self._todo.append((args, answer))
-        self.go_on()
+        if not self._ended:
+            self._todo.append((args, answer))
+            self.go_on()
 
     def go_on(self) -> None:
         """Execute what has been taken, as far as that can be done now."""
@@ -118,6 +126,7 @@ class Session:
 
     def end(self) -> None:
         """The connection has ended: what was not executed is not."""
+        self._ended = True
         self._todo.clear()
         self._stop_waiting()
 
@@ -126,7 +135,7 @@ class Session:
         try:
             reply = self.execute(args)
         except Blocked as blocked:
-            self._wait = _Wait(args, answer)
+            self._wait = _Wait(args, answer, self.server.next_number())
             if blocked.timeout:
                 self._wait.late = self.server.clock.callLater(
                     blocked.timeout, self._give_up

@@ -20,6 +20,7 @@ from twisted.internet.interfaces import (
     IAddress,
     IConnector,
     IDelayedCall,
+    IPushProducer,
     IReactorTime,
     IReactorUNIX,
     ITransport,
@@ -87,12 +88,12 @@ class MemoryAddress:
     """Where a connection in memory comes from."""
 
 
-@implementer(ITransport)
+@implementer(ITransport, IPushProducer)
 @define(eq=False)
 class MemoryTransport:
     """
     One end of a connection in memory.  What is written to it arrives at the
-    other end in the next turn of the clock.
+    other end in the next turn of the clock, or when that is read again.
     """
 
     _clock: IReactorTime
@@ -102,6 +103,7 @@ class MemoryTransport:
     _call: IDelayedCall | None = None
     disconnecting: bool = False
     connected: bool = True
+    _paused: bool = False
 
     def write(self, data: bytes) -> None:
         """Send bytes."""
@@ -118,6 +120,20 @@ class MemoryTransport:
 
     def unregisterProducer(self) -> None:
         """There was one."""
+
+    def pauseProducing(self) -> None:
+        """Read nothing: what the other end writes stays there."""
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        """Read again."""
+        self._paused = False
+        if self._other is not None:
+            self._other._soon()
+
+    def stopProducing(self) -> None:
+        """Close."""
+        self.loseConnection()
 
     def loseConnection(self) -> None:
         """Close, when all is sent."""
@@ -146,8 +162,10 @@ class MemoryTransport:
 
     def _deliver(self) -> None:
         self._call = None
-        data, self._data = b"".join(self._data), []
         other = self._other
+        if other is not None and other._paused and other.connected:
+            return
+        data, self._data = b"".join(self._data), []
         if data and other is not None and other.connected:
             other._protocol.dataReceived(data)
         if self.disconnecting and self.connected and not self._data:
