@@ -31,11 +31,15 @@ _FENCE = encode_command(("HELLO",))
 _FENCE_NAME = "'hello'"
 
 
+def _nothing(_: bytes) -> None:
+    """Nobody wants to know."""
+
+
 def send_names(
     connection: RedisConnection,
     word: bytes,
     names: Iterable[bytes],
-    granted: Callable[[bytes], object],
+    granted: Callable[[bytes], object] = _nothing,
     timeout: float | None = None,
 ) -> Deferred[Any]:
     """
@@ -155,7 +159,7 @@ async def send_separable(
     if not names:
         return []
     try:
-        await send_names(connection, word, names, lambda _: None, 0.0)
+        await send_names(connection, word, names, timeout=0.0)
     except RedisReplyError:
         if len(names) == 1:
             return list(names)

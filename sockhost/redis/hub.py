@@ -275,11 +275,8 @@ class SubscriptionHub:
         self._asked.difference_update(asked)
         if connection is None or not connection.open or not asked:
             return succeed(None)
-        word, names = mode.value.unsubscribe, [name for _, name in asked]
-        if mode is Mode.SHARD:
-            sent = self._leaving.send(connection, word, names)
-        else:
-            sent = send_names(connection, word, names, _nothing)
+        send = self._leaving.send if mode is Mode.SHARD else send_names
+        sent = send(connection, mode.value.unsubscribe, [name for _, name in asked])
         done: Deferred[None] = Deferred()
         sent.addCallbacks(
             lambda _: done.callback(None), self._not_left, (), {}, (done, connection)
