@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.redis.test_connection -*-
+# -*- test-case-name: tests.redis.test_ending -*-
 """
 The end of a connection: when it comes at the latest, and who is told of it.
 """

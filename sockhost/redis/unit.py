@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.redis.test_unit -*-
+# -*- test-case-name: tests.redis.test_unit,tests.redis.test_unit_reload -*-
 """
 The C{redis} kind: a named client for handlers, connected as long as its keeper
 wants it to be.

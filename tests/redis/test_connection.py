@@ -26,7 +26,9 @@ from sockhost.redis.resp import Push
 from tests.redis.fakes import Wire
 
 
-class _ConnectionCase(SynchronousTestCase):
+class ConnectionCase(SynchronousTestCase):
+    """A connection, and the server turned by hand."""
+
     def setUp(self) -> None:
         self.clock = Clock()
         self.pushes: list[Push] = []
@@ -47,7 +49,7 @@ class _ConnectionCase(SynchronousTestCase):
         return sent
 
 
-class RepliesTests(_ConnectionCase):
+class RepliesTests(ConnectionCase):
     """Commands and their replies."""
 
     def test_order(self) -> None:
@@ -119,7 +121,7 @@ class RepliesTests(_ConnectionCase):
         self.assertEqual(self.successResultOf(third), 3)
 
 
-class WritesTests(_ConnectionCase):
+class WritesTests(ConnectionCase):
     """When bytes are handed to the transport."""
 
     def test_idle(self) -> None:
@@ -160,7 +162,7 @@ class WritesTests(_ConnectionCase):
         self.assertEqual((tcp.delays, unix.delays), (False, True))
 
 
-class TimeoutTests(_ConnectionCase):
+class TimeoutTests(ConnectionCase):
     """Commands that are not waited for any longer."""
 
     def setUp(self) -> None:
@@ -230,7 +232,7 @@ class TimeoutTests(_ConnectionCase):
         self.failureResultOf(second, CancelledError)
 
 
-class LossTests(_ConnectionCase):
+class LossTests(ConnectionCase):
     """The end of the connection."""
 
     def test_order(self) -> None:
@@ -331,81 +333,3 @@ class LossTests(_ConnectionCase):
         reason = self.successResultOf(self.connection.when_disconnected())
         self.assertIn("ping", str(reason))
         self.assertEqual(self.clock.getDelayedCalls(), [])
-
-
-class CloseTests(_ConnectionCase):
-    """Closing with care."""
-
-    def test_idle(self) -> None:
-        """Without anything outstanding it closes at once, and cleanly."""
-        closing = self.connection.close()
-        self.assertNoResult(closing)
-        self.clock.advance(0)
-        self.successResultOf(closing)
-        self.assertIsNone(self.successResultOf(self.connection.when_disconnected()))
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-
-    def test_drains(self) -> None:
-        """It waits for replies, sends what is not sent, and refuses new commands."""
-        sent = [self.execute("ECHO", n) for n in range(3)]
-        closing = self.connection.close()
-        self.assertEqual(len(self.wire.sent()), 3)
-        self.failureResultOf(self.execute("GET", "a"), RedisConnectionError)
-        self.wire.send(b":1\r\n:2\r\n")
-        self.assertFalse(self.wire.disconnecting)
-        self.wire.send(b":3\r\n")
-        self.assertTrue(self.wire.disconnecting)
-        self.clock.advance(0)
-        self.successResultOf(closing)
-        self.assertEqual([self.successResultOf(each) for each in sent], [1, 2, 3])
-
-    def test_cancelled(self) -> None:
-        """It does not wait for replies that nobody wants."""
-        [sent] = self.several(1)
-        sent.cancel()
-        self.failureResultOf(sent, CancelledError)
-        closing = self.connection.close()
-        self.clock.advance(0)
-        self.successResultOf(closing)
-
-    def test_limit(self) -> None:
-        """When its time is up, what is outstanding fails."""
-        [sent] = self.several(1)
-        closing = self.connection.close(2.0)
-        self.connection.close(9.0)
-        self.clock.advance(2)
-        self.clock.advance(0)
-        self.failureResultOf(sent, MaybeExecuted)
-        self.successResultOf(closing)
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-
-    def test_sooner(self) -> None:
-        """Closed again in less time, it takes no longer than that."""
-        outcome = self.connection.execute("GET", "a")
-        self.clock.advance(0)
-        closing = [self.connection.close(5.0), self.connection.close(1.0)]
-        closing.append(self.connection.close(9.0))
-        self.clock.advance(1.0)
-        self.clock.advance(0)
-        for each in closing:
-            self.successResultOf(each)
-        self.failureResultOf(outcome, MaybeExecuted)
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-
-    def test_from_reply(self) -> None:
-        """It is legal from a reply, and what was sent is still answered."""
-        first, second = self.several(2)
-        first.addCallback(lambda _: bool(self.connection.close()))
-        self.wire.send(b":1\r\n:2\r\n")
-        self.assertEqual(self.successResultOf(second), 2)
-        self.clock.advance(0)
-        self.successResultOf(self.connection.when_disconnected())
-
-    def test_lost_meanwhile(self) -> None:
-        """A connection that is lost before it is drained is not closed cleanly."""
-        [sent] = self.several(1)
-        self.connection.close()
-        self.wire.lose()
-        self.failureResultOf(sent, MaybeExecuted)
-        reason = self.successResultOf(self.connection.when_disconnected())
-        self.assertIsInstance(reason, RedisConnectionError)

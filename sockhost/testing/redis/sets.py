@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.testing.test_redis -*-
+# -*- test-case-name: tests.testing.test_redis_table -*-
 """
 Commands on sets.
 """

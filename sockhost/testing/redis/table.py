@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.testing.test_redis -*-
+# -*- test-case-name: tests.testing.test_redis_table -*-
 """
 The commands that the server in memory knows.
 """
