@@ -45,6 +45,10 @@ class Owner(Protocol):
         """Sends a command."""
 
 
+def _undecoded() -> str | None:
+    return None
+
+
 @define(eq=False)
 class ClusterCache:
     """
@@ -59,7 +63,7 @@ class ClusterCache:
     _owner: Owner
     _clock: IReactorTime
     _options: Mapping[str, Any]
-    _decode: str | None = None
+    _encoding: Callable[[], str | None] = _undecoded
     closed: bool = False
     _caches: dict[RedisClient, Cache] = field(factory=dict)
     _ranges: tuple[Range, ...] = ()
@@ -83,7 +87,8 @@ class ClusterCache:
         if self.closed or not reads or len(slots) > 1:
             return self._owner.execute(*args)
         sent = Deferred.fromCoroutine(self._read(next(iter(slots)), args))
-        return sent.addCallback(decode_reply, self._decode) if self._decode else sent
+        encoding = self._encoding()
+        return sent.addCallback(decode_reply, encoding) if encoding else sent
 
     async def _read(self, slot: int, args: tuple[Argument, ...]) -> Any:
         async def send(client: RedisClient, asking: bool) -> Any:
@@ -106,12 +111,17 @@ class ClusterCache:
         if now - self._asked >= REFRESH:
             self._asked = now
             nodes.refresh_soon()
+            self._forget_gone()
         if nodes.map.ranges != self._ranges:
             self._ranges = nodes.map.ranges
             self.clear()
-            there = {node.client for node in nodes.all}
-            for client in set(self._caches) - there:
-                del self._caches[client]
+            self._forget_gone()
+
+    def _forget_gone(self) -> None:
+        # A node that left may have come back, with another client.
+        there = {node.client for node in self._owner.router.nodes.all}
+        for client in set(self._caches) - there:
+            del self._caches[client]
 
     def clear(self) -> None:
         """Forget everything."""

@@ -151,5 +151,5 @@ class ClusterListening:
             "prefixes": tuple(prefixes),
             "opt_in": opt_in,
         }
-        self._cache = ClusterCache(self, self._clock, options, self._decode)
+        self._cache = ClusterCache(self, self._clock, options, lambda: self._decode)
         return self._cache

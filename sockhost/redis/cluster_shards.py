@@ -33,13 +33,13 @@ from twisted.python.failure import Failure
 
 from sockhost.interfaces import RedisConnectionError, RedisError, RedisReplyError
 from sockhost.redis.cluster_keys import slot_of
-from sockhost.redis.cluster_map import read_redirection
 from sockhost.redis.cluster_nodes import Node, Nodes
 from sockhost.redis.cluster_routing import NOT_EXECUTED
 from sockhost.redis.hub import SubscriptionHub
 from sockhost.redis.routes import Routes
 from sockhost.redis.subscription import Mode, Subscription
 from sockhost.redis.telling import tell
+from sockhost.redis.url import Address
 
 # Seconds before another place is sought, at first and at most; and before a
 # channel that was refused is asked for again.
@@ -89,6 +89,7 @@ class Shard:
     _place: _Place | None = None
     _placed_at: float | None = None
     _told: Node | None = None
+    _asked: Address = ("", 0)
     _delay: float = 0.0
     _work: Deferred[None] | None = None
 
@@ -210,6 +211,7 @@ class Shard:
     async def _settle(self) -> None:
         told, self._told = self._told, None
         node = told or self._nodes.for_slot(slot_of(self.name))
+        self._asked = node.address
         place = _Place(self._hub_of(node), self._heard, self._place_lost)
         self._place = place
         try:
@@ -224,10 +226,8 @@ class Shard:
 
     async def _refused(self, error: RedisReplyError) -> None:
         if error.code == "MOVED":
-            slot, address = read_redirection(str(error), ("", 0))
+            address = self._nodes.redirected(error, self._asked)
             self._told = self._nodes.at(address)
-            self._nodes.map.move(slot, address)
-            self._nodes.refresh_soon()
         elif error.code in NOT_EXECUTED:
             await self._look_around()
         else:

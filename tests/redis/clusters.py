@@ -105,6 +105,10 @@ class FakeClusterNode:
     def abort(self) -> None:
         """Nothing is left of it anyway."""
 
+    def cache(self, **_: object) -> FakeCache:
+        """What was read from it."""
+        return FakeCache(self)
+
     def close(self, _grace: float) -> Deferred[None]:
         """It goes."""
         return succeed(None)
@@ -195,6 +199,28 @@ class FakeClusterNode:
             case [b"ECHO", text]:
                 return text
         return b"OK"
+
+
+@define(eq=False)
+class FakeCache:
+    """What was read from one node: nothing is kept."""
+
+    _node: FakeClusterNode
+
+    @property
+    def tracking(self) -> bool:
+        """Whether the node tells of changes."""
+        return self._node.up
+
+    def execute(self, *args: Argument) -> Deferred[Any]:
+        """Read."""
+        return self._node.execute(*args)
+
+    def forget(self, *_: Argument) -> None:
+        """There is nothing to be forgotten."""
+
+    def clear(self) -> None:
+        """There is nothing to be forgotten."""
 
 
 class _Connected:

@@ -11,10 +11,41 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from sockhost.interfaces import RedisConnectionError, RedisError
+from sockhost.redis.cluster_cache import REFRESH
 from sockhost.redis.cluster_unit import ClusterUnit
 from sockhost.redis.settings import RedisConfig
+from tests.redis.clusters import AT_A, A, FakeCluster, FakeClusterNode
 
 URL = "redis+cluster://127.0.0.1:1"
+
+
+class CacheTests(SynchronousTestCase):
+    """What was read through the cache of a cluster."""
+
+    def setUp(self) -> None:
+        self.cluster = FakeCluster(values={AT_A.encode(): b"x"})
+        self.client = self.cluster.client()
+        self.cache = self.client.cache()
+
+    def read(self) -> object:
+        return self.successResultOf(self.cache.execute("GET", AT_A))
+
+    def test_decode(self) -> None:
+        """It is decoded as the client decodes now."""
+        self.assertEqual(self.read(), b"x")
+        self.client.configure(1.0, "utf-8", 10)
+        self.assertEqual(self.read(), "x")
+
+    def test_node_anew(self) -> None:
+        """A node that has left is forgotten, also if it has come back as another."""
+        self.read()
+        self.assertTrue(self.cache.tracking)
+        old = self.cluster.nodes[A]
+        old.up = False
+        self.client.router.nodes._nodes[A] = FakeClusterNode(A, self.cluster)
+        self.cluster.clock.advance(REFRESH)
+        self.assertEqual(self.read(), b"x")
+        self.assertTrue(self.cache.tracking)
 
 
 class ClusterListeningTests(SynchronousTestCase):

@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from sockhost.interfaces import RedisConnectionError, RedisReplyError
-from sockhost.redis.cluster_map import SlotMap
+from sockhost.redis.cluster_map import SlotMap, read_redirection
 from sockhost.redis.cluster_shards import PATIENCE, REFUSED, Shard
 from sockhost.redis.connection import RedisConnection
 from sockhost.redis.hub import SubscriptionHub
@@ -28,8 +28,9 @@ A, B = ("a", 1), ("b", 2)
 class FakeNode:
     """A node, with its hub and the connection of that."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, address: tuple[str, int]) -> None:
         self.clock = clock
+        self.address = address
         router = PushRouter()
         self.hub = SubscriptionHub(router)
         self.router = router
@@ -75,6 +76,15 @@ class FakeNodes:
             raise RedisConnectionError("the client is closed")
         return self.nodes[address]
 
+    def redirected(
+        self, error: RedisReplyError, asked: tuple[str, int]
+    ) -> tuple[str, int]:
+        """Take note of where a slot is."""
+        slot, address = read_redirection(str(error), asked)
+        self.map.move(slot, address)
+        self.refresh_soon()
+        return address
+
     def refresh(self) -> Deferred[None]:
         """Ask for the map."""
         self.refreshed += 1
@@ -90,7 +100,7 @@ class ShardTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.a, self.b = FakeNode(self.clock), FakeNode(self.clock)
+        self.a, self.b = FakeNode(self.clock, A), FakeNode(self.clock, B)
         self.nodes = FakeNodes({A: self.a, B: self.b})
         hub_of: Any = lambda node: node.hub  # noqa: E731
         nodes: Any = self.nodes
@@ -200,6 +210,16 @@ class ShardTests(SynchronousTestCase):
         self.nodes.home = A
         self.clock.advance(0.5)
         self.a.grant()
+        self.successResultOf(entering)
+
+    def test_other_port(self) -> None:
+        """A node that does not know its own host means that where it was asked."""
+        self.nodes.nodes["a", 3] = self.b
+        entering = self.shard.enter(self.one)
+        self.clock.advance(0)
+        self.a.wire.send(b"-MOVED 3828 :3\r\n")
+        self.clock.advance(0.5)
+        self.b.grant()
         self.successResultOf(entering)
 
     def test_unknown_node(self) -> None:
