@@ -178,7 +178,8 @@ class ILifecycle(Interface):
     def shutdown() -> object:
         """
         Called exactly once if L{startup} succeeded, after everything else has
-        stopped.  A failure is logged; the host exits all the same.
+        stopped.  A failure is logged; the host exits all the same.  Cancelled
+        if the host is told to stop once more meanwhile.
         """
 
 
@@ -248,7 +249,8 @@ class IHost(IUnitHost):
 
     def start(name: str, asked_by: str) -> Deferred[None]:
         """
-        Set the goal of a unit to C{up}, after those that it requires.
+        Set the goal of a unit to C{up}, after those that it requires, and after
+        the C{startup} hook of the host.
 
         @param asked_by: who wants this, for the record: C{"cli uid 0"}.
         @return: fires when the unit is up or done.  Fails with L{UnitFailed}
@@ -309,8 +311,8 @@ class IHost(IUnitHost):
 
     def shutdown(asked_by: str) -> None:
         """
-        Begin the ordered stop.  Further calls cut short what grace is left;
-        no hook runs twice.
+        Begin the ordered stop.  Further calls cut short what grace is left, and
+        the C{shutdown} hook if it has come to that; no hook runs twice.
         """
 
     def subscribe(notifier: INotifier) -> Callable[[], None]:
