@@ -140,7 +140,7 @@ class Nodes:
     _nodes: dict[Address, Node] = field(factory=dict)
     _refreshing: list[Deferred[None]] | None = None
     _work: Deferred[None] | None = None
-    _closing: set[Deferred[None]] = field(factory=set)
+    _leaving: dict[Node, Deferred[None]] = field(factory=dict)
     opened: bool = False
     closed: bool = False
     on_node: Callable[[Node], object] = _ignore
@@ -298,7 +298,7 @@ class Nodes:
         for address in found.addresses:
             self.at(address)
         for address in set(self._nodes) - found.addresses:
-            self._drop(self._nodes.pop(address))
+            self._part(self._nodes.pop(address), self._config.grace)
 
     async def _ask(self, node: Node) -> SlotMap:
         await node.connected()
@@ -318,10 +318,19 @@ class Nodes:
 
     # -- the end ------------------------------------------------------------
 
-    def _drop(self, node: Node) -> None:
-        closing = node.close(self._config.grace)
-        self._closing.add(closing)
-        closing.addBoth(lambda _: self._closing.discard(closing))
+    def _part(self, node: Node, grace: float) -> None:
+        closing = node.close(grace)
+        if not closing.called:
+            self._leaving[node] = closing
+            closing.addBoth(self._parted, node)
+
+    def _parted(self, _: object, node: Node) -> None:
+        self._leaving.pop(node, None)
+
+    def cut(self) -> None:
+        """Give those that are being closed no more time."""
+        for node in list(self._leaving):
+            node.client.cut()
 
     def configure(self, config: RedisConfig, url: RedisURL, name: str) -> None:
         """Change what holds for the nodes that are connected to from now on."""
@@ -352,5 +361,6 @@ class Nodes:
         if self._work is not None:
             self._work.cancel()
         nodes, self._nodes = self._nodes, {}
-        closing = [each.close(grace) for each in nodes.values()]
-        await DeferredList([*closing, *self._closing], consumeErrors=True)
+        for node in nodes.values():
+            self._part(node, grace)
+        await DeferredList(list(self._leaving.values()), consumeErrors=True)

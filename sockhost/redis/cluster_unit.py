@@ -86,8 +86,8 @@ class ClusterUnit:
 
     def abort(self) -> None:
         """See L{IUnit.abort<sockhost.interfaces.IUnit.abort>}."""
-        for node in self._nodes.all:
-            node.client.abort()
+        if self._lost is None:
+            self._nodes.cut()
 
     def reload(self, config: RedisConfig) -> Deferred[bool]:
         """

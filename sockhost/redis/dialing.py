@@ -113,7 +113,7 @@ class Dialer:
         except BaseException as error:
             # Of one that was lost the reason is the one that it had before.
             connection.abort(RedisConnectionError(str(error)))
-            reason = await connection.when_disconnected()
+            reason = await _end_of(connection)
             if isinstance(error, MaybeExecuted):
                 raise RedisConnectionError(f"{url}: {reason}") from None
             raise
@@ -157,6 +157,15 @@ class Dialer:
             config.ping_interval,
             reader=RespReader(config.limits),
         )
+
+
+async def _end_of(connection: RedisConnection) -> RedisError | None:
+    while True:
+        try:
+            return await connection.when_disconnected()
+        except CancelledError:
+            # Given up once more: that ends nothing sooner.
+            continue
 
 
 def _lowest(transport: Any) -> Any:

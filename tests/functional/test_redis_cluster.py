@@ -172,6 +172,24 @@ class CommandsTests(ClusterCase):
         await unit.start(lost.append)
         self.assertIsNone(await client.get("a"))
 
+    async def test_abort(self) -> None:
+        """What a stop waits for can be given up, and nothing but that."""
+        config = RedisConfig(url=self.servers.url(), grace=50.0)
+        unit = ClusterUnit("store", config, REACTOR)
+        await unit.start(lambda failure: None)
+        self.addCleanup(unit.stop)
+        unit.abort()
+        await unit.client().set("a", 1)
+        self.server("a").suspend()
+        lost = unit.client().execute("GET", "a")
+        stopping = unit.stop()
+        await deferLater(REACTOR, 0.1)
+        self.assertFalse(stopping.called)
+        unit.abort()
+        await stopping
+        with self.assertRaises(MaybeExecuted):
+            await lost
+
     async def test_nobody_there(self) -> None:
         """Where no node answers the first attempt fails."""
         for each in self.servers.primaries:

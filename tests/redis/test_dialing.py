@@ -88,6 +88,18 @@ class DialTests(SynchronousTestCase):
             with self.assertRaises(error):
                 self.dialer(credentials=bad)
 
+    def test_given_up_twice(self) -> None:
+        """Who gives up again still waits until nothing is left."""
+        dialing = self.dialer().dial()
+        wire = self.server.accept()
+        dialing.cancel()
+        dialing.cancel()
+        self.assertTrue(wire.aborted)
+        self.assertNoResult(dialing)
+        self.reactor.advance(0)
+        self.failureResultOf(dialing, CancelledError)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
     def test_finder(self) -> None:
         """A server that turns out to be the wrong one is left again."""
         dialer = self.dialer()
