@@ -63,7 +63,8 @@ class RedisClient(ListeningClient, WorkingClient):
         @param wait: seconds that a command waits for a connection; 0 to fail
             at once.
         @param max_queued: how many commands may be sent and unanswered, and how
-            many may wait; what is sent in one piece counts as one.
+            many may wait.  What is sent in one piece is taken while there is
+            room for one, and counts for all that it has.
         @param on_close: ends what hands in connections; given a time in
             seconds, fires when it has ended.
         @param connector: makes greeted connections: those of L{dedicated}.
@@ -148,7 +149,7 @@ class RedisClient(ListeningClient, WorkingClient):
             return self._execute(args, timeout, decode, retry)
         sent = Slot(self._withdraw)
         if connection is None or not connection.accept(
-            sent, data, timeout, self._supply.max_queued
+            sent, data, timeout, self._supply.room
         ):
             self._supply.submit(sent, data, timeout)
         encoding = self._decode if decode is None else decode
@@ -302,7 +303,7 @@ class RedisClient(ListeningClient, WorkingClient):
     ) -> None:
         """Change what holds for the commands that come from now on."""
         self._supply.wait = self._dedicated.wait = wait
-        self._supply.max_queued = max_queued
+        self._supply.bound(max_queued)
         self._supply.wait_when_full = wait_when_full
         self._dedicated.connector = connector
         self._dedicated.limit = max_dedicated

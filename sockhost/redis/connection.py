@@ -58,6 +58,7 @@ class RedisConnection(Protocol):
 
     @ivar on_room: is called once after some replies have come, or C{None}.
     @ivar open: C{True} while commands are taken.
+    @ivar line: what is owed, and not sent.
     @ivar stalled: C{True} if it was ended because the server said nothing.
     @ivar protocol: 2 or 3.
     @ivar server_version: as the server said it, or C{None}.
@@ -88,17 +89,17 @@ class RedisConnection(Protocol):
         self._state = _CLOSED
         self.open = False
         self.stalled = False
-        self._line = Line()
-        self._slots = self._line.slots
-        self._unsent = self._line.unsent
-        self._inbox = Inbox(self._line, on_push=on_push)
-        self._outlet = Outlet(clock, self._line)
+        self.line = Line()
+        self._slots = self.line.slots
+        self._unsent = self.line.unsent
+        self._inbox = Inbox(self.line, on_push=on_push)
+        self._outlet = Outlet(clock, self.line)
         self._reason: RedisError | None = None
         self._ending = Ending(clock, self.abort)
         self._pulse = Pulse(
             clock, ping_interval, lambda: self.execute("PING"), self._stalled
         )
-        self._deadlines = Deadlines(clock, timeout, self._line)
+        self._deadlines = Deadlines(clock, timeout, self.line)
 
     # -- what is ------------------------------------------------------------
 
@@ -109,8 +110,8 @@ class RedisConnection(Protocol):
 
     @property
     def outstanding(self) -> int:
-        """How many commands have no reply; what is sent in one piece is one."""
-        return len(self._slots)
+        """How many commands have no reply."""
+        return len(self._slots) + self.line.beyond
 
     @property
     def latency(self) -> float | None:
@@ -216,6 +217,8 @@ class RedisConnection(Protocol):
         """
         if not self.accept(slot, data, timeout):
             slot.errback(self._refusal())
+        elif slot.taker is not None:
+            self.line.owe(slot.beyond)
         return slot
 
     def accept(
@@ -246,7 +249,7 @@ class RedisConnection(Protocol):
         Take note that a slot is being cancelled: if its bytes are still here,
         they are not sent.
         """
-        self._line.withdrawn = True
+        self.line.withdrawn = True
 
     def _refusal(self) -> RedisConnectionError:
         if self._state is _CLOSING:
@@ -384,7 +387,7 @@ class RedisConnection(Protocol):
         self._deadlines.stop()
         self._outlet.close()
         self._ending.stop()
-        for slot, sent in self._line.end():
+        for slot, sent in self.line.end():
             slot.errback(self._loss(sent))
         self._ending.tell(self._reason)
 

@@ -115,7 +115,11 @@ class Inbox:
             # one at a time.
             self.line.slots.appendleft(slot)
             more = rest if self.on_message is None else iter(())
-            if not taker.take(message, more, self.push):
+            before = taker.missing
+            done = taker.take(message, more, self.push)
+            # The last of them is its slot's own.
+            self.line.owe(taker.missing - before + done)
+            if not done:
                 return
             self.line.slots.popleft()
             message = taker.replies

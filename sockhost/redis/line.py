@@ -24,11 +24,22 @@ class Line:
     @ivar unsent: the bytes of as many slots at the end, one piece for each.
     @ivar withdrawn: whether a slot may have been given up since the bytes were
         last taken.
+    @ivar beyond: how many more replies than slots are owed, for those who have
+        sent many commands in one piece.
+    @ivar on_beyond: is called with that when it changes.
     """
 
     slots: deque[Slot] = field(factory=deque)
     unsent: list[bytes] = field(factory=list)
     withdrawn: bool = False
+    beyond: int = 0
+    on_beyond: Callable[[int], object] = int
+
+    def owe(self, more: int) -> None:
+        """Take note of more replies that are owed beyond slots, or fewer."""
+        if more:
+            self.beyond += more
+            self.on_beyond(self.beyond)
 
     def take_bytes(self) -> bytes:
         """
@@ -57,6 +68,7 @@ class Line:
         sent = len(slots) - len(self.unsent)
         self.slots.clear()
         self.unsent.clear()
+        self.owe(-self.beyond)
         return (
             (slot, place < sent) for place, slot in enumerate(slots) if not slot.called
         )
@@ -77,3 +89,5 @@ class Line:
             if wanted(slot):
                 self.slots.append(slot)
                 self.unsent.append(piece)
+            else:
+                self.owe(-slot.beyond)

@@ -51,8 +51,9 @@ class RedisConfig:
         is one that blocks; 0 for no limit.
     @ivar wait: seconds that a command waits for a connection.
     @ivar max_queued: how many commands may be sent and unanswered, and how many
-        may wait to be sent.  What is sent in one piece counts as one: a pipeline,
-        or a transaction, however long it is.
+        may wait to be sent.  What is sent in one piece, a pipeline or a
+        transaction, is taken while there is room for one, and counts for all
+        that it has.
     @ivar when_full: what becomes of commands when C{max_queued} are unanswered:
         C{"fail"} at once, or C{"wait"} for room, for as long as C{wait} says;
         of those that wait there may be as many again.

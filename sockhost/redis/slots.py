@@ -83,6 +83,11 @@ class Slot(Deferred[Any]):
             callbacks.insert(0, (again, again))
             self._runCallbacks()
 
+    @property
+    def beyond(self) -> int:
+        """How many commands it stands for, beyond one."""
+        return self.taker.missing - 1 if isinstance(self.taker, Batch) else 0
+
     def settle(self, message: Any) -> None:
         """Fire with what the server said, unless nobody waits any more."""
         if self.called:

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.redis.test_client -*-
+# -*- test-case-name: tests.redis.test_client,tests.redis.test_supply -*-
 """
 The connection that a client has, or waits for: it comes from outside, and
 commands wait here while there is none, or no room on it.
@@ -31,7 +31,9 @@ class Supply:
     @ivar wait: seconds that a command waits for a connection; 0 to fail at
         once.
     @ivar max_queued: how many commands may be sent and unanswered, and how many
-        may wait; what is sent in one piece is one.
+        may wait: see L{bound}.
+    @ivar room: how many slots there may be on the connection for that, as some
+        of them stand for many commands.
     @ivar wait_when_full: whether commands above that wait for room, as they do
         for a connection.
     @ivar connection: the one there is, or C{None}.
@@ -52,11 +54,18 @@ class Supply:
     closed: bool = False
     attached: list[Told] = field(factory=list)
     detached: list[Told] = field(factory=list)
+    room: int = field(init=False)
     _waiting: Waiting = field(init=False)
     _connected: dict[Deferred[None], None] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         self._waiting = Waiting(self._clock, self._late)
+        self.room = self.max_queued
+
+    def bound(self, max_queued: int) -> None:
+        """Change how many commands there may be."""
+        self.max_queued = max_queued
+        self._stand_for(0 if self.connection is None else self.connection.line.beyond)
 
     @property
     def connected(self) -> bool:
@@ -123,7 +132,11 @@ class Supply:
         """Use a connection, which is open and prepared, until it ends."""
         self.closed = False
         self.reason = self.why = None
+        if self.connection is not None:
+            self.connection.line.on_beyond = int
         self.connection = connection
+        connection.line.on_beyond = self._stand_for
+        self._stand_for(connection.line.beyond)
         connection.when_disconnected().addCallback(self._lost, connection)
         for tell in self.attached:
             tell(connection)
@@ -152,6 +165,9 @@ class Supply:
     def closed_error(self) -> RedisConnectionError:
         """Say that commands are refused."""
         return RedisConnectionError("the client is closed")
+
+    def _stand_for(self, beyond: int) -> None:
+        self.room = self.max_queued - beyond
 
     def _lost(self, reason: RedisError | None, connection: RedisConnection) -> None:
         if self.connection is connection:

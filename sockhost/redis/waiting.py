@@ -26,11 +26,13 @@ class Waiting:
     _clock: IReactorTime
     late: Callable[[], Exception]
     # When it is given up, its bytes, and the limit for its reply.
-    _slots: dict[Deferred[Any], tuple[float, bytes, float | None]] = field(factory=dict)
+    _slots: dict[Slot, tuple[float, bytes, float | None]] = field(factory=dict)
     _call: IDelayedCall | None = None
+    # How many commands they stand for, beyond one each.
+    _beyond: int = 0
 
     def __len__(self) -> int:
-        return len(self._slots)
+        return len(self._slots) + self._beyond
 
     def add(
         self, slot: Slot, data: bytes, timeout: float | None, seconds: float
@@ -38,6 +40,7 @@ class Waiting:
         """Let a slot wait for that many seconds."""
         until = self._clock.seconds() + seconds
         self._slots[slot] = (until, data, timeout)
+        self._beyond += slot.beyond
         self._look_at(until)
 
     def withdraw(self, slot: Deferred[Any]) -> bool:
@@ -46,25 +49,29 @@ class Waiting:
 
         @return: C{False} if it does not wait.
         """
-        return self._slots.pop(slot, None) is not None
+        if self._slots.pop(slot, None) is None:  # type: ignore[call-overload]
+            return False
+        self._beyond -= slot.beyond  # type: ignore[attr-defined]
+        return True
 
     def take(self) -> tuple[Slot, bytes, float | None] | None:
         """Take out what has waited longest, or C{None}."""
         for slot in self._slots:
             _, data, timeout = self._slots.pop(slot)
+            self._beyond -= slot.beyond
             if not self._slots:
                 self._stop()
-            return slot, data, timeout  # type: ignore[return-value]
+            return slot, data, timeout
         return None
 
     def take_all(self) -> Iterator[Slot]:
         """Take out everything, in order, for it to be fired."""
-        slots, self._slots = self._slots, {}
+        slots, self._slots, self._beyond = self._slots, {}, 0
         self._stop()
         for slot in slots:
             # Firing one may have cancelled another.
             if not slot.called:
-                yield slot  # type: ignore[misc]
+                yield slot
 
     def _look_at(self, until: float) -> None:
         seconds = max(until - self._clock.seconds(), 0.0)

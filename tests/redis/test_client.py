@@ -23,7 +23,7 @@ from sockhost.redis.connection import RedisConnection
 from tests.redis.fakes import Wire
 
 
-class _ClientCase(SynchronousTestCase):
+class ClientCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.client = RedisClient(self.clock, wait=2.0, max_queued=3)
@@ -47,7 +47,7 @@ class _ClientCase(SynchronousTestCase):
         self.assertIn(text, str(failure.value))
 
 
-class WaitTests(_ClientCase):
+class WaitTests(ClientCase):
     """How long commands wait for a connection."""
 
     def test_again(self) -> None:
@@ -68,7 +68,7 @@ class WaitTests(_ClientCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
-class ConnectedTests(_ClientCase):
+class ConnectedTests(ClientCase):
     """While there is a connection."""
 
     def test_interface(self) -> None:
@@ -123,7 +123,7 @@ class ConnectedTests(_ClientCase):
         self.failureResultOf(outcome, UnicodeEncodeError)
 
 
-class DisconnectedTests(_ClientCase):
+class DisconnectedTests(ClientCase):
     """While there is none."""
 
     def test_wait(self) -> None:
@@ -237,7 +237,7 @@ class DisconnectedTests(_ClientCase):
         self.failureResultOf(second, CancelledError)
 
 
-class CloseTests(_ClientCase):
+class CloseTests(ClientCase):
     """The end of the client."""
 
     def test_drains(self) -> None:

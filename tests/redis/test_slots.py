@@ -58,7 +58,7 @@ class BatchTests(_Case):
         """They are sent in one piece, and taken from the queue together."""
         self.batch(3)
         self.assertEqual(self.wire.writes, 1)
-        self.assertEqual(self.connection.outstanding, 1)
+        self.assertEqual(self.connection.outstanding, 3)
         self.wire.send(b":1\r\n" * 3)
         self.assertEqual(self.connection.outstanding, 0)
 
