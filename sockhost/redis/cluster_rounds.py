@@ -190,7 +190,7 @@ class Rounds:
             left = [*await self._wait(waits, patience, since), *moved.elsewhere]
             if moved.elsewhere and not await self._follow(moved, patience):
                 left = [each for each in left if each not in moved.elsewhere]
-            if not left:
+            if not left or self._is_over():
                 return
             shares, lost = self._divide(sorted(left), moved.asking)
 
@@ -284,6 +284,9 @@ class Rounds:
         except RedisError:
             return False
         return True
+
+    def _is_over(self) -> bool:
+        return self._until is not None and self._until <= self._router.clock.seconds()
 
     def _time_left(self) -> float | None:
         if self._until is None:

@@ -177,6 +177,8 @@ class Patience:
 
     async def _pause(self) -> None:
         delay, self._delay = self._delay, min(self._delay * 2, MOST)
+        if self.limit is not None:
+            delay = max(min(delay, self.limit - self._router.clock.seconds()), 0.0)
         await self._router.pause(delay)
 
     async def _refresh(self, error: RedisError) -> None:

@@ -157,6 +157,20 @@ class PipelineTests(RoundsCase):
         self.assertIsInstance(replies[0], RedisReplyError)
         self.assertEqual(replies[1], 1)
 
+    def test_timeout_between_rounds(self) -> None:
+        """What was not executed in time is not sent again behind that."""
+        client = self.cluster.client(wait=60.0)
+        self.a.says = "CLUSTERDOWN The cluster is down"
+        running = client.pipeline().incr(AT_A).run(timeout=0.05)
+        self.clock.advance(0.02)
+        self.clock.advance(0.02)
+        self.a.says = None
+        self.clock.advance(0.01)
+        [reply] = self.successResultOf(running)
+        self.assertIsInstance(reply, RedisReplyError)
+        self.clock.advance(1.0)
+        self.assertEqual(self.cluster.values, {})
+
     def test_loop(self) -> None:
         """Nodes that send to each other are not followed for ever."""
         client = self.cluster.client(wait=0.0)
