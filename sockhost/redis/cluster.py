@@ -20,7 +20,13 @@ from sockhost.redis.cluster_keys import Arguments, name_of, slot_of
 from sockhost.redis.cluster_listening import ClusterListening
 from sockhost.redis.cluster_nodes import Nodes
 from sockhost.redis.cluster_routing import Router
-from sockhost.redis.cluster_spread import Division, Join, is_divided, join_of
+from sockhost.redis.cluster_spread import (
+    Division,
+    Join,
+    gather_parts,
+    is_divided,
+    join_of,
+)
 from sockhost.redis.cluster_watch import ClusterWatch
 from sockhost.redis.commands.base import Key
 from sockhost.redis.connection import RedisConnection
@@ -28,7 +34,6 @@ from sockhost.redis.decoding import decode_reply
 from sockhost.redis.names import Place, place_of
 from sockhost.redis.resp import Argument, encode_command
 from sockhost.redis.scan import Scan
-from sockhost.redis.subscription import gather
 from sockhost.redis.working import WorkingClient
 
 _ASKING = encode_command(("ASKING",))
@@ -270,14 +275,15 @@ class ClusterClient(ClusterListening, WorkingClient):
             await self.router.send(None, _nothing)
         clients = self.primaries()
         sent = [each.execute(*args, decode="", **options) for each in clients]
-        return join(await gather(sent))
+        return join(await gather_parts(sent, self._nodes.table.reads(args)))
 
     async def _divided(self, division: Division, options: dict[str, Any]) -> Any:
         sent = [
             Deferred.fromCoroutine(self._execute(part, options))
             for part in division.parts
         ]
-        return division.join(await gather(sent))
+        reads = self._nodes.table.reads(division.parts[0])
+        return division.join(await gather_parts(sent, reads))
 
     async def _lend(self, slot: int | None) -> RedisConnection:
         async def send(client: RedisClient, _asking: bool) -> RedisConnection:

@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
 from typing import Any
 
+from twisted.internet.defer import Deferred, DeferredList
+
+from sockhost.interfaces import MaybeExecuted, RedisConnectionError
 from sockhost.redis.cluster_keys import Arguments, name_of, slot_of
 
 Join = Callable[[Sequence[Any]], Any]
@@ -70,6 +73,24 @@ def is_for_all(args: Arguments) -> bool:
 def is_divided(args: Arguments) -> bool:
     """Say whether a command may have keys in several slots."""
     return name_of(args) in _DIVIDED
+
+
+async def gather_parts(sent: Sequence[Deferred[Any]], reads: bool) -> list[Any]:
+    """
+    Wait for what was sent to several nodes.
+
+    @param reads: whether it does not matter who has executed it.
+    @raise MaybeExecuted: some could not be sent to, but not all.
+    """
+    results = await DeferredList(sent, consumeErrors=True)
+    failures = [value for success, value in results if not success]
+    if failures:
+        error = failures[0].value
+        executed = len(failures) < len(results) and not reads
+        if executed and isinstance(error, RedisConnectionError):
+            raise MaybeExecuted(f"not by all nodes: {error}") from error
+        failures[0].raiseException()
+    return [value for _, value in results]
 
 
 class Division:

@@ -28,6 +28,7 @@ AT_A, AT_B = "b", "a"
 COMMANDS = [
     [b"get", 2, {b"readonly"}, 1, 1, 1],
     [b"set", -3, {b"write"}, 1, 1, 1],
+    [b"mget", -2, {b"readonly"}, 1, -1, 1],
     [b"incr", 2, {b"write"}, 1, 1, 1],
     [b"echo", 2, set(), 0, 0, 0],
     [b"blpop", -3, {b"write"}, 1, -2, 1],

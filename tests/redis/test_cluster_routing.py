@@ -204,6 +204,23 @@ class WaitTests(RouterCase):
         self.failureResultOf(client.execute("INCR", AT_A), MaybeExecuted)
         self.assertEqual(self.heard(self.a), [b"INCR"])
 
+    def test_partly_lost(self) -> None:
+        """What some nodes have executed may have been executed."""
+        client = self.cluster.client(wait=0.0)
+        self.a.up = False
+        for words, error in (
+            (("DEL", AT_A, AT_B), MaybeExecuted),
+            (("FLUSHALL",), MaybeExecuted),
+            (("MGET", AT_A, AT_B), RedisConnectionError),
+        ):
+            failure = self.failureResultOf(client.execute(*words), RedisConnectionError)
+            self.assertIs(type(failure.value), error)
+        self.b.up = False
+        failure = self.failureResultOf(
+            client.execute("DEL", AT_A, AT_B), RedisConnectionError
+        )
+        self.assertNotIsInstance(failure.value, MaybeExecuted)
+
     def test_cancelled(self) -> None:
         """Who gives up waits no more, and leaves nothing."""
         client = self.cluster.client(wait=5.0)
