@@ -15,6 +15,9 @@ from twisted.internet.interfaces import IReactorFromThreads
 
 Handler = Callable[[], None]
 
+ASKING = (signal.SIGUSR1, signal.SIGHUP)
+"""Signals that ask for something that is done once for all who have asked."""
+
 
 def host_handlers(
     stop: Callable[[str], None], reconfigure: Callable[[str], None], hang_up: Handler
@@ -55,7 +58,7 @@ def expect_early(
     install: Callable[[int, Any], Any] = signal.signal,
 ) -> None:
     """Have signals that ask for a new configuration wait for the host."""
-    for signum in (signal.SIGUSR1, signal.SIGHUP):
+    for signum in ASKING:
         if get(signum) is signal.SIG_DFL:
             install(signum, TooEarly())
 
@@ -63,7 +66,10 @@ def expect_early(
 @define
 class Signals:
     """
-    Handlers for signals, called in turns of the reactor.
+    Handlers for signals, called in turns of the reactor: once a turn for those
+    of L{ASKING}, however many have come.  To read a configuration takes some
+    milliseconds, and signals that come faster would leave no time for clients.
+    The others count: a second one to stop means something else.
 
     @ivar install: puts a handler in place and returns the one before.
     """
@@ -71,6 +77,8 @@ class Signals:
     reactor: IReactorFromThreads
     install: Callable[[int, Any], Any] = signal.signal
     _before: dict[int, Any] = field(factory=dict, init=False)
+    # Which have come and are not acted on yet.
+    _asked: set[int] = field(factory=set, init=False)
 
     def listen(self, handlers: Mapping[int, Handler]) -> None:
         """
@@ -78,7 +86,7 @@ class Signals:
         too early.
         """
         for signum, handler in handlers.items():
-            before = self.install(signum, self._bridge(handler))
+            before = self.install(signum, self._bridge(signum, handler))
             self._before[signum] = before
             if isinstance(before, TooEarly) and before.came:
                 self.reactor.callFromThread(handler)
@@ -90,6 +98,20 @@ class Signals:
             # None: it was set by something other than Python, and is lost.
             self.install(signum, signal.SIG_DFL if handler is None else handler)
 
-    def _bridge(self, handler: Handler) -> Callable[[int, FrameType | None], None]:
+    def _bridge(
+        self, signum: int, handler: Handler
+    ) -> Callable[[int, FrameType | None], None]:
         # A signal handler runs between any two instructions of whatever runs.
-        return lambda _signum, _frame: self.reactor.callFromThread(handler)
+        if signum not in ASKING:
+            return lambda _signum, _frame: self.reactor.callFromThread(handler)
+
+        def act() -> None:
+            self._asked.discard(signum)
+            handler()
+
+        def note(_signum: int, _frame: FrameType | None) -> None:
+            if signum not in self._asked:
+                self._asked.add(signum)
+                self.reactor.callFromThread(act)
+
+        return note

@@ -21,6 +21,13 @@ class Slowly(Sync):
         note("reconfigure ends")
 
 
+class Counting(Sync):
+    """Reconfigures at once."""
+
+    def reconfigure(self):
+        note("reconfigure")
+
+
 class Lingering(Sync):
     """Takes its time to shut down."""
 

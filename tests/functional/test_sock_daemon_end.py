@@ -43,6 +43,22 @@ class SignalTests(RowsCase):
         self.assertEqual(self.notes()[1:], once * 2)
         await self.stopped(running)
 
+    async def test_burst_for_plain_function(self) -> None:
+        """
+        So it is for a hook that takes no time, and whatever comes, clients are
+        served meanwhile.
+        """
+        running = await self.started("Counting")
+        client = self.client()
+        asked = 0
+        while asked < 200:
+            for _ in range(50):
+                running.signal("USR1")
+            self.assertEqual(await deferToThread(client.request, b"x"), b"x")
+            asked += 50
+        await self.stopped(running)
+        self.assertLess(self.notes().count("reconfigure"), 100)
+
     async def test_no_hook(self) -> None:
         """Without hooks, signals are logged and harm nothing."""
         running = await self.started()

@@ -69,12 +69,39 @@ class SignalsTests(SynchronousTestCase):
         self.assertEqual(self.heard, ["term"])
 
     def test_each_its_own(self) -> None:
-        """Every signal reaches its own handler, as often as it comes."""
+        """Every signal reaches its own handler."""
         self.listen()
-        for signum in (signal.SIGHUP, signal.SIGUSR1, signal.SIGHUP):
+        for signum in (signal.SIGHUP, signal.SIGUSR1, signal.SIGTERM):
             self.table[signum](signum, None)
         self.reactor.turn()
-        self.assertEqual(self.heard, ["hup", "usr1", "hup"])
+        self.assertEqual(self.heard, ["hup", "usr1", "term"])
+
+    def test_stop_counts(self) -> None:
+        """A signal to stop reaches its handler as often as it comes."""
+        self.listen()
+        for _ in range(2):
+            self.table[signal.SIGTERM](signal.SIGTERM, None)
+        self.reactor.turn()
+        self.assertEqual(self.heard, ["term", "term"])
+
+    def test_burst(self) -> None:
+        """
+        Of those that ask for something, a burst is one; what comes while it is
+        acted on is another, so that it is not missed, and waits its turn.
+        """
+        self.signals.listen({signal.SIGUSR1: self.interrupted})
+        for _ in range(50):
+            self.table[signal.SIGUSR1](signal.SIGUSR1, None)
+        for turn in (1, 2, 2):
+            self.reactor.turn()
+            self.assertEqual(self.heard, ["usr1"] * turn)
+
+    def interrupted(self) -> None:
+        """Signals come while the first is acted on."""
+        self.heard.append("usr1")
+        if len(self.heard) == 1:
+            for _ in range(50):
+                self.table[signal.SIGUSR1](signal.SIGUSR1, None)
 
     def test_restore(self) -> None:
         """What was there before is there again; the unknown becomes the default."""
