@@ -233,6 +233,36 @@ class FailoverTests(ClusterCase):
             self.assertLessEqual(each.kept, value)
             self.assertLessEqual(value, each.acknowledged + each.maybe)
 
+    async def test_hangs(self) -> None:
+        """
+        A primary that hangs is left when it answers no pings: for its commands,
+        those that block, and its sharded channels.
+        """
+        client = await self.connect(wait=15.0, ping_interval=0.5)
+        heard = await client.pubsub.ssubscribe("s")
+        server = self.server("s")
+        blocked: Deferred[Any] = client.execute("BLPOP", "q{s}", 0)
+        await client.execute("SET", "{s}", 1)
+        await deferLater(REACTOR, 0.1)
+        server.suspend()
+        lost = [client.execute("INCR", "{s}"), blocked]
+        for each in lost:
+            with self.assertRaises(MaybeExecuted):
+                await each
+        while not await self.published(client):
+            await deferLater(REACTOR, 0.05)
+        message = await heard.next()
+        self.assertEqual(message.data, b"x")
+        self.assertIsNotNone(message.gap)
+        self.assertEqual(await client.execute("INCR", "{s}"), 2)
+
+    async def published(self, client: Any) -> int:
+        """Publish to a sharded channel, and say who has heard it."""
+        try:
+            return int(await client.execute("SPUBLISH", "s", "x"))
+        except RedisError:
+            return 0
+
     async def test_published(self) -> None:
         """A subscription goes on at another node when its own dies."""
         client = await self.connect(wait=10.0)
