@@ -34,10 +34,11 @@ class Finder(typing.Protocol):
         @return: fails with L{RedisConnectionError} if nobody knows.
         """
 
-    def check(self, connection: RedisConnection) -> Deferred[None]:
+    def check(self, connection: RedisConnection, place: str) -> Deferred[None]:
         """
         See whether a greeted connection is to the right kind of server.
 
+        @param place: where that is.
         @return: fails with L{RedisConnectionError} if not.
         """
 
@@ -109,7 +110,7 @@ class Dialer:
         try:
             await greet(connection, greeting)
             if self.finder is not None:
-                await self.finder.check(connection)
+                await self.finder.check(connection, url.place)
         except BaseException as error:
             # Of one that was lost the reason is the one that it had before.
             connection.abort(RedisConnectionError(str(error)))

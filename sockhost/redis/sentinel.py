@@ -55,14 +55,11 @@ class Sentinels:
     """
     Finds the servers of one service.  Provides
     L{Finder<sockhost.redis.dialing.Finder>}.
-
-    @ivar address: what was found last, or C{None}.
     """
 
     _url: RedisURL
     _dialers: Sequence[Dialer]
     _choose: Callable[[Sequence[Address]], Address] = random.choice
-    address: Address | None = None
 
     @classmethod
     def make(cls, reactor: Any, config: RedisConfig, url: RedisURL) -> Sentinels:
@@ -87,14 +84,15 @@ class Sentinels:
         """
         return Deferred.fromCoroutine(self._find())
 
-    def check(self, connection: RedisConnection) -> Deferred[None]:
+    def check(self, connection: RedisConnection, place: str) -> Deferred[None]:
         """
         Ask a server for its role.
 
+        @param place: where it is.
         @return: fails with L{RedisConnectionError} if it is not in the one that
             is wanted.
         """
-        return Deferred.fromCoroutine(self._check(connection))
+        return Deferred.fromCoroutine(self._check(connection, place))
 
     def connect(self) -> Deferred[RedisConnection]:
         """
@@ -104,6 +102,10 @@ class Sentinels:
         """
         tries = [Deferred.fromCoroutine(self._dial(each)) for each in self._dialers]
         return Deferred.fromCoroutine(first_of(tries))
+
+    def place_at(self, address: Address) -> str:
+        """Say as a URL does where a server is."""
+        return self._url.at(address).place
 
     async def primary(self, connection: RedisConnection) -> Address:
         """Ask one Sentinel for the primary."""
@@ -121,10 +123,9 @@ class Sentinels:
             Deferred.fromCoroutine(self._ask(each, question)) for each in self._dialers
         ]
         try:
-            self.address = await first_of(asking)
+            return self._url.at(await first_of(asking))
         except RedisConnectionError as error:
             raise RedisConnectionError(f"{self._url}: {error}") from None
-        return self._url.at(self.address)
 
     async def _ask(self, dialer: Dialer, question: Question[T]) -> T:
         connection = await self._dial(dialer)
@@ -170,13 +171,13 @@ class Sentinels:
             return await self.primary(connection)
         raise RedisConnectionError("no replica is fit to be used")
 
-    async def _check(self, connection: RedisConnection) -> None:
+    async def _check(self, connection: RedisConnection, place: str) -> None:
         said = (await connection.execute("ROLE"))[0]
         role = {b"master": "primary", b"slave": "replica"}.get(said, "neither")
         if self._url.role not in ("any", role):
             raise RedisConnectionError(
                 f"{self._url}: what a Sentinel says to be the {self._url.role} "
-                f"at {self.address} is not: it is {role}"
+                f"at {place} is not: it is {role}"
             )
 
 
@@ -211,14 +212,21 @@ class SentinelWatch:
     _service: str
     _role: str
     _moved: Callable[[RedisError], object]
+    _place: str | None = None
     _work: Deferred[None] | None = None
     _over: list[Deferred[None]] = field(factory=list)
     _stopping: bool = False
 
     _log = Logger()
 
-    def start(self) -> None:
-        """Begin, unless that was done."""
+    def start(self, place: str | None) -> None:
+        """
+        Begin, unless that was done.
+
+        @param place: where what is connected to is.  Others may be found for
+            other connections meanwhile: they say nothing of it.
+        """
+        self._place = place
         if self._work is None:
             self._work = Deferred.fromCoroutine(self._run())
             self._work.addErrback(Failure.trap, CancelledError)
@@ -289,11 +297,11 @@ class SentinelWatch:
                     self._compare((words[3], int(words[4])))
 
     def _compare(self, primary: Address) -> None:
-        address = self._sentinels.address
-        there = address == primary
+        place = self._sentinels.place_at(primary)
+        there = self._place == place
         wrong = {"primary": not there, "replica": there}.get(self._role, False)
-        if address is not None and wrong:
-            self._moved(RedisConnectionError(f"the primary is {primary} now"))
+        if wrong:
+            self._moved(RedisConnectionError(f"the primary is {place} now"))
 
 
 def watch_over(

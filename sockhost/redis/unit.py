@@ -203,7 +203,7 @@ class RedisUnit:
         self._client.attach(connection)
         connection.when_disconnected().addCallback(self._ended, connection)
         if self._watch is not None:
-            self._watch.start()
+            self._watch.start(self._server)
 
     # -- the end ------------------------------------------------------------
 

@@ -30,7 +30,7 @@ class _Finder:
         """Say where."""
         return succeed(parse_url("unix:///elsewhere"))
 
-    def check(self, connection: RedisConnection) -> Deferred[None]:
+    def check(self, connection: RedisConnection, place: str) -> Deferred[None]:
         """Refuse it."""
         raise RedisConnectionError("not that one")
 

@@ -9,13 +9,21 @@ from typing import Any
 
 from attrs import define, field
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from sockhost.interfaces import IUsableUnit, RedisConnectionError, RedisReplyError
 from sockhost.redis.racing import first_of
-from sockhost.redis.sentinel import Sentinels, _address, _fields, _is_fit
+from sockhost.redis.resp import Push
+from sockhost.redis.sentinel import (
+    Sentinels,
+    SentinelWatch,
+    _address,
+    _fields,
+    _is_fit,
+)
 from sockhost.redis.settings import RedisConfig
 from sockhost.redis.unit import RedisUnit
 from sockhost.redis.url import parse_url
@@ -201,12 +209,44 @@ class SentinelsTests(SynchronousTestCase):
             ("?role=any", b"master", True),
         ):
             server: Any = FakeSentinel(role=role)
-            checking = self.sentinels(query).check(server)
+            checking = self.sentinels(query).check(server, "p:1")
             if right:
                 self.assertIsNone(self.successResultOf(checking))
             else:
                 failure = self.failureResultOf(checking, RedisConnectionError)
                 self.assertIn("is not: it is", str(failure.value))
+
+
+class WatchTests(SynchronousTestCase):
+    """L{SentinelWatch}: what becomes of the server that is connected to."""
+
+    def moved(self, role: str, place: str) -> list[str]:
+        """
+        Connect to a place, have the primary found for another connection after a
+        failover, and hear of that failover.
+        """
+        sentinel: Any = FakeSentinel(primary=("new", 2), hangs=True)
+        sentinels = Sentinels(parse_url("redis+sentinel://h/main"), [sentinel])
+        moved: list[str] = []
+        watch = SentinelWatch(
+            Clock(), sentinels, "main", role, lambda why: moved.append(str(why))
+        )
+        watch.start(place)
+        sentinel.hangs = False
+        found = self.successResultOf(sentinels.find())
+        self.assertEqual(found.place, "new:2")
+        watch._take(Push([b"message", b"+switch-master", b"main old 1 new 2"]))
+        self.successResultOf(watch.stop())
+        return moved
+
+    def test_moved(self) -> None:
+        """It is judged by where it is, and not by what was found for others."""
+        told = ["the primary is new:2 now"]
+        self.assertEqual(self.moved("primary", "old:1"), told)
+        self.assertEqual(self.moved("primary", "new:2"), [])
+        self.assertEqual(self.moved("replica", "new:2"), told)
+        self.assertEqual(self.moved("replica", "old:1"), [])
+        self.assertEqual(self.moved("any", "old:1"), [])
 
 
 class UnitTests(SynchronousTestCase):
