@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from attrs import define, evolve, field
-from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -141,6 +141,7 @@ class Nodes:
     _refreshing: list[Deferred[None]] | None = None
     _work: Deferred[None] | None = None
     _leaving: dict[Node, Deferred[None]] = field(factory=dict)
+    _parting: list[Deferred[None]] = field(factory=list)
     opened: bool = False
     closed: bool = False
     on_node: Callable[[Node], object] = _ignore
@@ -310,10 +311,11 @@ class Nodes:
         return found
 
     async def learn(self) -> None:
-        """Ask what the commands are."""
-        limit = self._config.connect_timeout
+        """Ask where the slots are, and what the commands are."""
+        await self.refresh()
         node = self.for_slot(None)
-        reply = await node.client.execute("COMMAND", timeout=limit)
+        # How long that may take is for who asks.
+        reply = await node.client.execute("COMMAND", timeout=0)
         self.table = KeyTable.read(reply)
 
     # -- the end ------------------------------------------------------------
@@ -326,6 +328,20 @@ class Nodes:
 
     def _parted(self, _: object, node: Node) -> None:
         self._leaving.pop(node, None)
+        _tell(self._parting)
+
+    async def _wait_parted(self) -> None:
+        given_up = False
+        while self._leaving:
+            parted: Deferred[None] = Deferred()
+            self._parting.append(parted)
+            try:
+                await parted
+            except CancelledError:
+                given_up = True
+                self.cut()
+        if given_up:
+            raise CancelledError
 
     def cut(self) -> None:
         """Give those that are being closed no more time."""
@@ -353,7 +369,8 @@ class Nodes:
 
     async def close(self, grace: float, closed: bool = True) -> None:
         """
-        End all connections; nothing is left then.
+        End all connections; nothing is left then, also when this is cancelled,
+        which gives them no more time.
 
         @param closed: as L{refuse} has it.
         """
@@ -363,4 +380,4 @@ class Nodes:
         nodes, self._nodes = self._nodes, {}
         for node in nodes.values():
             self._part(node, grace)
-        await DeferredList(list(self._leaving.values()), consumeErrors=True)
+        await self._wait_parted()

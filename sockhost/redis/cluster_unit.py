@@ -123,8 +123,8 @@ class ClusterUnit:
         self._client.router.begin()
         limit = self._config.connect_timeout
         try:
-            await self._nodes.refresh().addTimeout(limit, self._reactor)
-            await self._nodes.learn()
+            learning = Deferred.fromCoroutine(self._nodes.learn())
+            await learning.addTimeout(limit, self._reactor)
         except BaseException as error:
             failed = self._failed(error)
             await self._nodes.close(0.0, closed=False)
@@ -145,8 +145,15 @@ class ClusterUnit:
         self._config, self._url, self.grace = config, url, config.grace
         self._client.configure(config.wait, config.decode, config.max_queued)
         self._nodes.configure(config, url, named)
-        if anew and self._nodes.opened:
+        if not (anew and self._nodes.opened):
+            return True
+        try:
             await self._connect_again()
+        except RedisError as error:
+            self._give_up(error)
+        except BaseException as error:
+            self._give_up(error)
+            raise
         return True
 
     async def _connect_again(self) -> None:
@@ -155,13 +162,16 @@ class ClusterUnit:
         if self._lost is None:
             # Told to stop meanwhile.
             raise CancelledError
+        if self._nodes.closed:
+            raise RedisConnectionError("the client is closed")
         self._attempt = Deferred.fromCoroutine(self._start())
-        try:
-            await self._attempt
-        except RedisError as error:
+        await self._attempt
+
+    def _give_up(self, why: BaseException) -> None:
+        # Of what its user has closed is told when that is done.
+        if self._lost is not None and not self._nodes.closed:
             lost, self._lost = self._lost, None
-            if lost is not None:
-                lost(Failure(UnitLost(str(error))))
+            lost(Failure(UnitLost(str(why) or "the reload was given up")))
 
     def _close(self, timeout: float) -> Deferred[None]:
         return Deferred.fromCoroutine(self._closed(timeout))
