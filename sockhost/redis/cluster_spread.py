@@ -12,6 +12,7 @@ from functools import reduce
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.python.failure import Failure
 
 from sockhost.interfaces import MaybeExecuted, RedisConnectionError
 from sockhost.redis.cluster_keys import Arguments, name_of, slot_of
@@ -85,12 +86,20 @@ async def gather_parts(sent: Sequence[Deferred[Any]], reads: bool) -> list[Any]:
     results = await DeferredList(sent, consumeErrors=True)
     failures = [value for success, value in results if not success]
     if failures:
-        error = failures[0].value
-        executed = len(failures) < len(results) and not reads
-        if executed and isinstance(error, RedisConnectionError):
-            raise MaybeExecuted(f"not by all nodes: {error}") from error
+        if not reads and failures[0].check(RedisConnectionError):
+            _check_unsent(failures, len(results))
         failures[0].raiseException()
     return [value for _, value in results]
+
+
+def _check_unsent(failures: Sequence[Failure], count: int) -> None:
+    # None of the parts may have been executed, if nothing was.
+    for each in failures:
+        if each.check(MaybeExecuted):
+            each.raiseException()
+    if len(failures) < count:
+        error = failures[0].value
+        raise MaybeExecuted(f"not by all nodes: {error}") from error
 
 
 class Division:

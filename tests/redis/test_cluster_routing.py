@@ -221,6 +221,14 @@ class WaitTests(RouterCase):
         )
         self.assertNotIsInstance(failure.value, MaybeExecuted)
 
+    def test_partly_unsent(self) -> None:
+        """Nor is it unsent where some was not sent and the rest was lost."""
+        client = self.cluster.client(wait=0.0)
+        self.a.up = False
+        self.b.losing = True
+        for words in (("DEL", AT_A, AT_B), ("FLUSHALL",)):
+            self.failureResultOf(client.execute(*words), MaybeExecuted)
+
     def test_cancelled(self) -> None:
         """Who gives up waits no more, and leaves nothing."""
         client = self.cluster.client(wait=5.0)
