@@ -46,7 +46,8 @@ from sockhost.redis.url import Address
 FIRST = 0.02
 MOST = 0.5
 REFUSED = 5.0
-# Seconds that one node is waited for.
+# Seconds that one node may take to answer; and before it is seen whether it is
+# still the right one to connect to, which may take longer.
 PATIENCE = 1.0
 # A place that has lasted so long is no reason to hesitate.
 LASTING = 1.0
@@ -212,17 +213,45 @@ class Shard:
         told, self._told = self._told, None
         node = told or self._nodes.for_slot(slot_of(self.name))
         self._asked = node.address
-        place = _Place(self._hub_of(node), self._heard, self._place_lost)
+        hub = self._hub_of(node)
+        place = _Place(hub, self._heard, self._place_lost)
         self._place = place
         try:
-            asked = place.ssubscribe(self.name)
-            await asked.addTimeout(PATIENCE, self._clock)
+            await self._wait_at(node, hub, place.ssubscribe(self.name))
         except BaseException:
             self._leave_place().addErrback(self._complain)
             raise
         if self._place is not place:
             raise RedisConnectionError("the place was left")
         self._placed_at = self._clock.seconds()
+
+    async def _wait_at(
+        self, node: Node, hub: SubscriptionHub, asked: Deferred[None]
+    ) -> None:
+        connected = hub.connected
+        try:
+            while not await self._answered(asked):
+                if connected or not await self._is_still_at(node):
+                    raise RedisConnectionError("the node does not answer")
+                connected = hub.connected
+        except BaseException:
+            asked.addErrback(lambda _: None)
+            asked.cancel()
+            raise
+
+    async def _answered(self, asked: Deferred[None]) -> bool:
+        # What is asked goes on: to give it up ends the attempt to connect.
+        answered: Deferred[None] = Deferred()
+        asked.addBoth(_hand_on, answered)
+        try:
+            await answered.addTimeout(PATIENCE, self._clock)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _is_still_at(self, node: Node) -> bool:
+        await self._look_around()
+        return self._nodes.for_slot(slot_of(self.name)) is node
 
     async def _refused(self, error: RedisReplyError) -> None:
         if error.code == "MOVED":
@@ -270,6 +299,13 @@ class Shard:
     def _complain(self, failure: Failure) -> None:
         if not failure.check(RedisError):
             self._log.failure("a sharded channel cannot be heard", failure)
+
+
+def _hand_on(result: Any, waiting: Deferred[None]) -> Any:
+    if waiting.called:
+        return result
+    waiting.callback(result)
+    return None
 
 
 def _trap_moved(failure: Failure) -> None:

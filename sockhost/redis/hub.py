@@ -111,6 +111,11 @@ class SubscriptionHub:
     # -- what is ------------------------------------------------------------
 
     @property
+    def connected(self) -> bool:
+        """Whether there is a connection."""
+        return self._connection is not None
+
+    @property
     def wishes(self) -> bool:
         """Whether anything is wished."""
         return any(self._wished.values())

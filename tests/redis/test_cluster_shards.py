@@ -201,6 +201,33 @@ class ShardTests(SynchronousTestCase):
         self.successResultOf(entering)
         self.assertEqual(self.a.sent()[-2:], [[b"sunsubscribe", NAME], FENCE])
 
+    def test_connected_slowly(self) -> None:
+        """A connection may take its time, and after it the node may as before."""
+        self.a.wire.lose()
+        given_up: list[bool] = []
+        self.a.hub.on_idle = lambda: given_up.append(True)
+        entering = self.shard.enter(self.one)
+        self.clock.pump([0.1] * 35)
+        self.assertEqual(given_up, [])
+        self.a.connect()
+        self.assertEqual(self.a.sent(), [[b"ssubscribe", NAME]])
+        self.clock.pump([0.1] * 9)
+        self.assertEqual(self.a.sent(), [])
+        self.a.grant()
+        self.successResultOf(entering)
+
+    def test_connected_in_vain(self) -> None:
+        """It is not waited for when the channel has another node meanwhile."""
+        self.a.wire.lose()
+        entering = self.shard.enter(self.one)
+        self.clock.advance(0)
+        self.nodes.home = B
+        self.clock.advance(PATIENCE)
+        self.assertFalse(self.a.hub.wishes)
+        self.clock.advance(0.5)
+        self.b.grant()
+        self.successResultOf(entering)
+
     def test_nowhere(self) -> None:
         """Where no node has it, it is sought again, ever more slowly."""
         self.nodes.home = None
