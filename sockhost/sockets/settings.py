@@ -18,6 +18,9 @@ from sockhost.sockets.limits import HalfClose, Limits, Transport
 from sockhost.sockets.reach import Reach
 from sockhost.sockets.wire import HEADER_SIZE, MAX_FRAME
 
+MOST_WORKERS = 1024
+"""More processes than any machine has CPUs for would be a mistake."""
+
 _MOST = 2**31 - 1
 _MOST_FRAME = 2**32 - 1
 
@@ -48,7 +51,8 @@ class SocketConfig(Reach):
     @ivar handler: C{"module:Class"} of an L{ISocketHandler
         <sockhost.interfaces.ISocketHandler>}.
     @ivar options: keyword arguments for the handler's class.
-    @ivar workers: how many processes serve the socket; 0 for the host itself.
+    @ivar workers: how many processes serve the socket, 1024 at most; 0 for the
+        host itself.
     @ivar framing: how messages are cut out of the stream: C{length32},
         C{length32be-exclusive}, C{netstring}, C{line}, or what an installed
         package adds.
@@ -93,7 +97,7 @@ class SocketConfig(Reach):
 
     handler: str = field(validator=python_name)
     options: Mapping[str, Any] = field(factory=dict)
-    workers: int = field(default=0, validator=not_negative)
+    workers: int = field(default=0, validator=between(0, MOST_WORKERS))
     framing: str = field(default=DEFAULT, validator=known_framing)
     max_frame: int = field(
         default=MAX_FRAME, validator=between(HEADER_SIZE, _MOST_FRAME)

@@ -80,6 +80,14 @@ class SocketConfigTests(SynchronousTestCase):
         }.items():
             self.assertIn("expected a number", self.refused(**{key: wrong}), key)
 
+    def test_most_workers(self) -> None:
+        """So many processes that they are a mistake are refused before any is made."""
+        self.assertEqual(evolve(GOOD, workers=1024).workers, 1024)
+        for wrong in (1025, 10**400):
+            self.assertIn(
+                "expected a number from 0 to 1024", self.refused(workers=wrong)
+            )
+
     def test_greatest_frame(self) -> None:
         """A frame may be as long as a header can say, if there is room for it."""
         most = 2**32 - 1
