@@ -29,10 +29,6 @@ OURS = (
 README = ROOT / "README.md"
 MOST = 400
 """Lines of a module."""
-# Still to be split; a name that is no longer needed here fails the test too.
-TOO_LONG = [
-    "tests/redis/test_hiredis_parity.py",
-]
 
 
 def modules() -> Iterator[Path]:
@@ -66,13 +62,13 @@ class ModuleTests(SynchronousTestCase):
     """What holds for each module."""
 
     def test_size(self) -> None:
-        """No module is over 400 lines, but those that are still to be split."""
+        """No module is over 400 lines."""
         over = [
             str(path.relative_to(ROOT))
             for path in modules()
             if len(path.read_text().splitlines()) > MOST
         ]
-        self.assertEqual(sorted(over), TOO_LONG)
+        self.assertEqual(over, [])
 
     def test_named_tests_exist(self) -> None:
         """The first line of a module names tests that are there."""

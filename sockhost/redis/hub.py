@@ -236,12 +236,8 @@ class SubscriptionHub:
         mode = call.mode
         fresh = {(mode, name) for name in call.names} - self._asked
         self._asked |= fresh
-        sent = send_names(
-            connection,
-            mode.value.subscribe,
-            call.names,
-            partial(self._acknowledged, call),
-        )
+        acknowledged = partial(self._acknowledged, call)
+        sent = send_names(connection, mode.value.subscribe, call.names, acknowledged)
         sent.addErrback(self._not_asked, fresh)
         sent.addCallbacks(self._granted, self._refused, (call,), {}, (call, connection))
 
@@ -325,9 +321,12 @@ class SubscriptionHub:
         self._connection = None
         self._asked.clear()
         self._leaving.clear()
-        for subscription in self._heard():
+        self._miss(self._heard(), str(reason or "the connection was replaced"))
+
+    def _miss(self, those: Iterable[Subscription], reason: str) -> None:
+        for subscription in those:
             self._behind[subscription] = None
-            subscription.lost(str(reason or "the connection was replaced"))
+            subscription.lost(reason)
 
     def _heard(self) -> dict[Subscription, None]:
         return {one: None for some in self._routes.values() for one in some.listeners()}
@@ -376,11 +375,9 @@ class SubscriptionHub:
             self._ask_for_moved(mode, name)
 
     def _ask_for_moved(self, mode: Mode, name: bytes) -> None:
-        connection = self._connection
-        if connection is not None:
-            for subscription in self._routes[mode].listeners_to(name):
-                self._behind[subscription] = None
-                subscription.lost("the server took the channel away")
+        if (connection := self._connection) is not None:
+            those = self._routes[mode].listeners_to(name)
+            self._miss(those, "the server took the channel away")
             watch(Deferred.fromCoroutine(self._resume(connection)), self._log)
 
     # -- back-pressure ------------------------------------------------------

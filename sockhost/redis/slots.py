@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.redis.test_connection,tests.redis.test_awaiting -*-
+# -*- test-case-name: tests.redis.test_awaiting,tests.redis.test_slot_firing -*-
 """
 What stands in the queue of a connection: one slot for each thing that the
 server owes.
