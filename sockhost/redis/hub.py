@@ -101,19 +101,18 @@ class SubscriptionHub:
         self._routes[Mode.CHANNEL].by_name = self._router.channels
         for mode, routes in self._routes.items():
             self._router.handle(mode.value.kind.encode(), routes.take)
-        self._router.handle(Mode.SHARD.value.unsubscribe, self._taken_away)
+        own = {Mode.SHARD.value.unsubscribe: self._taken_away}
         for mode in Mode:
             for word in (mode.value.subscribe, mode.value.unsubscribe):
-                if word != Mode.SHARD.value.unsubscribe:
-                    # Of these the command in the queue takes note.
-                    self._router.handle(word, _nothing)
+                # Of the others the command in the queue takes note.
+                self._router.handle(word, own.get(word, _nothing))
 
     # -- what is ------------------------------------------------------------
 
     @property
     def connected(self) -> bool:
-        """Whether there is a connection."""
-        return self._connection is not None
+        """Whether there is a usable connection."""
+        return self._connection is not None and self._connection.open
 
     @property
     def wishes(self) -> bool:
@@ -158,11 +157,10 @@ class SubscriptionHub:
 
         @return: like that of L{Subscription.unsubscribe}.
         """
-        connected = self._connection is not None and self._connection.open
         for call in list(self._calls):
             if call.subscription is subscription and call.mode is mode:
                 call.names.difference_update(names)
-                if not (call.names or connected):
+                if not (call.names or self.connected):
                     self._granted(None, call)
         return self._release(subscription, mode, names)
 
