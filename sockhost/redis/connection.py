@@ -40,7 +40,7 @@ from sockhost.redis.outlet import Outlet
 from sockhost.redis.pulse import Pulse
 from sockhost.redis.resp import Argument, Push, RespReader, encode_command
 from sockhost.redis.slots import Acked, Batch, Slot
-from sockhost.redis.wire import read_directly, set_no_delay
+from sockhost.redis.wire import cut, read_directly, set_no_delay
 
 
 class _State(Enum):
@@ -365,7 +365,7 @@ class RedisConnection(Protocol):
         self._reason = reason or RedisConnectionError("the connection was aborted")
         self._inbox.ended = True
         self._outlet.close()
-        self._wire.abortConnection()
+        cut(self._wire)
 
     def when_disconnected(self) -> Deferred[RedisError | None]:
         """

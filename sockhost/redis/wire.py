@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from math import ceil
 from typing import Any, cast
 
@@ -95,6 +96,20 @@ def read_directly(transport: Any, received: Callable[[bytes], object]) -> None:
         return None
 
     transport.doRead = read
+
+
+def cut(transport: Any) -> None:
+    """
+    Close a connection at once.  The other side hears of it before it can hear
+    of anything that is sent elsewhere from now on: Twisted itself closes a
+    socket in its next turn, and a server that blocks for us would give us what
+    somebody adds meanwhile.
+    """
+    if is_socket(transport):
+        # It may be closed already.
+        with suppress(OSError):
+            transport.socket.shutdown(socket.SHUT_RDWR)
+    transport.abortConnection()
 
 
 def set_no_delay(transport: Any) -> None:

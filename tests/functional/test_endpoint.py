@@ -11,6 +11,7 @@ import socket
 import stat
 import tempfile
 from grp import getgrgid
+from pathlib import Path
 from pwd import getpwall, getpwuid
 from typing import Any
 
@@ -227,6 +228,12 @@ class ParserTests(TestCase):
             self.assertIn(words, str(error))
 
 
+def listens(path: Path) -> bool:
+    """Say whether somebody takes connections there."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
+
+
 class TwistdWebTests(HostCase):
     """A program that knows nothing of sockhost, as the documentation shows it."""
 
@@ -237,7 +244,8 @@ class TwistdWebTests(HostCase):
         web = self.spawn([*TWISTD, "-n", "--pidfile=", "web", listen, "--path=public"])
         await web.says("reactor class")
         path = self.directory / "web.sock"
-        while not path.exists():
+        # It is there, with any mode, before it listens.
+        while not listens(path):
             await pause(0.05)
         self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o660)
         return str(path)

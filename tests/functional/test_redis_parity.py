@@ -201,6 +201,21 @@ class KnownDefectsTests(_Case):
         await wait(0.1)
         self.assertEqual(await client.execute("LLEN", "list"), 1)
 
+    async def test_given_up_blpop_eats_nothing_at_once(self) -> None:
+        """Nor does it take what is added in the very turn that gives it up."""
+        client, other = await self.connect(), await self.connect()
+        for adds in (client, other):
+            for timeout in (None, 0.02):
+                for _ in range(5):
+                    blocked = client.execute("BLPOP", "list", 0, timeout=timeout)
+                    if timeout is None:
+                        await wait(0.02)
+                        blocked.cancel()
+                    with self.assertRaises((CancelledError, CommandTimeout)):
+                        await blocked
+                    await adds.execute("RPUSH", "list", "item")
+                    self.assertEqual(await adds.execute("LPOP", "list"), b"item")
+
     async def test_blocking_holds_nobody_up(self) -> None:
         """ioredis, glide: a command that blocks stops all others."""
         client = await self.connect(ping_interval=0.1)
