@@ -14,6 +14,7 @@ import click
 
 from sockhost.cli.reach import connect, refusals, run_dir_option
 from sockhost.cli.table import age, align
+from sockhost.cli.units import for_each
 from sockhost.control.client import target
 
 HEADINGS = (
@@ -57,12 +58,16 @@ def clients(unit: str, as_json: bool, run_dir: str | None) -> None:
 @click.argument("client", nargs=-1, required=True)
 @run_dir_option
 def kick(unit: str, client: tuple[str, ...], run_dir: str | None) -> None:
-    """Drop each CLIENT of a UNIT, as "sockhost clients" calls it."""
+    """
+    Drop each CLIENT of a UNIT, as "sockhost clients" calls it.  All are tried.
+    """
     host = connect(run_dir)
-    for one in client:
-        with refusals():
-            host.request("POST", target("units", unit, "clients", one, "kick"))
-        click.echo(f"{unit}: client {one} is dropped")
+
+    def one(name: str) -> str:
+        host.request("POST", target("units", unit, "clients", name, "kick"))
+        return f"{unit}: client {name} is dropped"
+
+    for_each(client, one)
 
 
 def _cells(client: Mapping[str, Any], now: float) -> list[str]:

@@ -5,6 +5,7 @@ The C{sockhost} command as a whole, and how it ends.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ import click
 
 from sockhost import __version__
 from sockhost.cli import clients, hosts, local, sending, units
-from sockhost.cli.exits import ExitStatus, Failed
+from sockhost.cli.exits import ExitStatus, Failed, complain
 from sockhost.cli.reach import run_dir_option
 
 
@@ -24,7 +25,9 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             result = super().invoke(ctx)
-            sys.stdout.flush()
+            # There is none where it was closed before.
+            if sys.stdout is not None:
+                sys.stdout.flush()
         except KeyboardInterrupt:
             raise click.exceptions.Exit(ExitStatus.INTERRUPTED) from None
         except BrokenPipeError:
@@ -79,13 +82,27 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return error.status
     except click.Abort:
         return ExitStatus.INTERRUPTED
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        complain(f"the output cannot be written: {error.strerror}")
+        return ExitStatus.REFUSED
     return status or ExitStatus.OK
 
 
 def main() -> NoReturn:
     """The entry point of the C{sockhost} script."""
     status = run()
-    if status == ExitStatus.BROKEN_PIPE:
+    if status == ExitStatus.BROKEN_PIPE or not _is_flushed():
         # The interpreter flushes once more when it ends, and would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(status)
+
+
+def _is_flushed() -> bool:
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        return False
+    return True

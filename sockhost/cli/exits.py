@@ -5,7 +5,9 @@ How the command ends: C{sysexits.h}, as far as it fits.
 
 from __future__ import annotations
 
+import math
 from enum import IntEnum
+from typing import Any
 
 import click
 
@@ -44,6 +46,22 @@ class Failed(click.ClickException):
     def show(self, file: object = None) -> None:
         """Print it."""
         complain(self.message)
+
+
+class Seconds(click.FloatRange):
+    """A time on the command line."""
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:
+        """Read it.  What is no number passes every comparison of a range."""
+        seconds = super().convert(value, param, ctx)
+        if not math.isfinite(seconds):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return seconds
 
 
 def complain(text: str) -> None:

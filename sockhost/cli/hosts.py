@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from sockhost.cli.exits import ExitStatus, Failed
+from sockhost.cli.exits import ExitStatus, Failed, Seconds
 from sockhost.cli.reach import STREAM_SILENCE, connect, refusals, run_dir_option
 from sockhost.control.client import target
 
@@ -73,7 +73,7 @@ def reopen_logs(run_dir: str | None) -> None:
 @click.option(
     "--timeout",
     metavar="SECONDS",
-    type=click.FloatRange(min=0, max=604800),
+    type=Seconds(min=0, max=604800),
     default=60.0,
     show_default=True,
     help="How long to wait.",

@@ -41,10 +41,13 @@ def _errors_shown() -> Iterator[None]:
     """Print what is logged as an error meanwhile, such as a plugin that is broken."""
     from twisted import logger
 
-    observer = logger.FilteringLogObserver(
-        logger.textFileLogObserver(sys.stderr, timeFormat=None),
-        [logger.LogLevelFilterPredicate(logger.LogLevel.error)],
-    )
+    text = logger.textFileLogObserver(sys.stderr, timeFormat=None)
+
+    def observer(event: logger.LogEvent) -> None:
+        # While nothing is begun, Twisted itself prints what is critical.
+        if event.get("log_level") is logger.LogLevel.error:
+            text(event)
+
     logger.globalLogPublisher.addObserver(observer)
     try:
         yield

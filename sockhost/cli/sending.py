@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from sockhost._errors import Disconnected, FrameError
-from sockhost.cli.exits import ExitStatus, Failed
+from sockhost.cli.exits import ExitStatus, Failed, Seconds
 
 if TYPE_CHECKING:
     from sockhost.sockets.blocking import BlockingClient
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 @click.option(
     "--timeout",
     metavar="SECONDS",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(min=0, min_open=True),
     default=10.0,
     show_default=True,
     help="How long to wait for each reply.",

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from sockhost.cli.exits import ExitStatus, Failed, complain
+from sockhost.cli.exits import ExitStatus, Failed, Seconds, complain
 from sockhost.cli.reach import STREAM_SILENCE, connect, refusals, run_dir_option
 from sockhost.cli.table import host_line, unit_page, unit_table
 from sockhost.control.client import ControlClient, target
@@ -52,7 +52,7 @@ def _steer(verb: str, text: str, done: str) -> click.Command:
     @click.option(
         "--timeout",
         metavar="SECONDS",
-        type=click.FloatRange(min=0, max=604800),
+        type=Seconds(min=0, max=604800),
         default=60.0,
         show_default=True,
         help="How long to wait for each unit.",
@@ -69,7 +69,7 @@ def _steer(verb: str, text: str, done: str) -> click.Command:
             path = target("units", name, verb, **query)
             return _said(client.request("POST", path), done)
 
-        _for_each(unit, one)
+        for_each(unit, one)
 
     return command
 
@@ -83,7 +83,7 @@ def _said(answer: dict[str, Any], done: str) -> str:
     return f"{unit['name']}: {done}, {unit['state']}"
 
 
-def _for_each(names: Sequence[str], one: Callable[[str], str]) -> None:
+def for_each(names: Sequence[str], one: Callable[[str], str]) -> None:
     """Try all; end with the status that all failures share, or else with 1."""
     statuses: set[ExitStatus] = set()
     for name in names:

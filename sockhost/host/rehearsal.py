@@ -7,7 +7,7 @@ when they meet: found without starting anything.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from attrs import NOTHING, define
@@ -20,7 +20,9 @@ from sockhost.interfaces import (
     NoSuchUnit,
     SockhostError,
 )
-from sockhost.sockets.handler import load_object
+from sockhost.sockets.access import Access, group_id, user_id
+from sockhost.sockets.handler import load_handler, load_object
+from sockhost.sockets.settings import SocketConfig
 from sockhost.status import Event
 from sockhost.supervise.process import ProcessConfig, notify_error
 
@@ -73,14 +75,16 @@ def rehearse(
     config: Config, kinds: Mapping[str, IUnitKind], reactor: Any
 ) -> tuple[Problem, ...]:
     """
-    Load the hooks of the host, make every unit, and throw it all away.  That
-    runs what others wrote, so it is for those who ask to know all before.
+    Load the hooks of the host and the handlers of its sockets, look for the
+    users that these name, make every unit, and throw it all away.  That runs
+    what others wrote, so it is for those who ask to know all before.
 
     @return: what was wrong with that.
     """
     host = RehearsalHost(reactor, config, kinds)
     made = (problem for unit in config.units for problem in _make(unit, host))
-    return (*_lifecycle_problems(config), *made, *_taken_problems(config))
+    served = (problem for unit in config.units for problem in _served(unit, host))
+    return (*_lifecycle_problems(config), *made, *served, *_taken_problems(config))
 
 
 def _lifecycle_problems(config: Config) -> Iterator[Problem]:
@@ -104,6 +108,25 @@ def _make(unit: UnitConfig, host: RehearsalHost) -> Iterator[Problem]:
         yield Problem(
             unit.source, f"unit.{unit.name}", NOTHING, f"cannot be made: {said}"
         )
+
+
+def _served(unit: UnitConfig, host: RehearsalHost) -> Iterator[Problem]:
+    """What a socket finds out when it starts."""
+    own = unit.own
+    if not isinstance(own, SocketConfig):
+        return
+    looks: tuple[tuple[str, object, Callable[[], object]], ...] = (
+        ("handler", own.handler, lambda: load_handler(own.handler, host.config_dir)),
+        ("allow", own.allow, lambda: Access.parse(own.allow, ())),
+        ("deny", own.deny, lambda: Access.parse((), own.deny)),
+        ("owner", own.owner, lambda: own.owner is None or user_id(own.owner)),
+        ("group", own.group, lambda: own.group is None or group_id(own.group)),
+    )
+    for key, value, look in looks:
+        try:
+            look()
+        except SockhostError as error:
+            yield Problem(unit.source, f"unit.{unit.name}.{key}", value, str(error))
 
 
 def path_problems(config: Config) -> Iterator[Problem]:

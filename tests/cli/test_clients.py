@@ -49,6 +49,14 @@ class ClientsTests(CommandTestCase):
         )
         self.assertEqual([call.name for call in self.host.calls], ["kv 2.7", "kv 2.8"])
 
+    def test_kick_all(self) -> None:
+        """One that is not there keeps no other from being dropped."""
+        outcome = invoke("kick", "kv", "9", "2.7")
+        self.assertEqual(
+            (outcome.status, outcome.out), (1, "kv: client 2.7 is dropped\n")
+        )
+        self.assertIn("9: no client '9' is connected", outcome.err)
+
     def test_kick_unknown(self) -> None:
         """A client that is not there is refused in one line."""
         self.assertIn("no client '9'", self.refused(1, "kick", "kv", "9"))

@@ -38,6 +38,14 @@ class CommandTests(SynchronousTestCase):
             invoke("--version"), Outcome(0, f"sockhost {sockhost.__version__}\n", "")
         )
 
+    def test_no_number(self) -> None:
+        """A time that is no number is a mistake in the command line."""
+        for name, *more in (("stop", "kv"), ("shutdown",), ("send", "s", "x")):
+            for seconds in ("nan", "inf"):
+                outcome = invoke(name, *more, f"--timeout={seconds}")
+                self.assertEqual(outcome.status, 64, (name, seconds))
+                self.assertIn("--timeout", outcome.err)
+
     def test_help(self) -> None:
         """The help names every command."""
         text = invoke("--help").out

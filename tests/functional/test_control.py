@@ -177,6 +177,21 @@ class CommandTests(ControlTestCase):
         self.assertEqual((status, err), (0, ""))
         self.assertIn("kv     socket  up    up ", out)
 
+    async def test_full_output(self) -> None:
+        """An output that is full is told in one line; one that is closed is nothing."""
+        for arguments, wanted in (
+            ("status >/dev/full", (1, "No space left on device")),
+            ("--help >/dev/full", (1, "No space left on device")),
+            ("status >&-", (0, "")),
+        ):
+            line = f"{sys.executable} -m sockhost {arguments}"
+            _, err, status = await getProcessOutputAndValue(
+                "/bin/sh", ["-c", line], env=self.environment()
+            )
+            self.assertEqual(status, wanted[0], err)
+            self.assertIn(wanted[1], err.decode())
+            self.assertNotIn("Traceback", err.decode())
+
     async def test_asked_by(self) -> None:
         """The host learns who asks from the kernel."""
         self.host.at_once["stop"] = None

@@ -23,6 +23,7 @@ from sockhost.interfaces import (
     NoSuchUnit,
     SockhostError,
 )
+from sockhost.sockets.settings import SocketConfig
 from sockhost.status import Event
 from sockhost.supervise.process import ProcessConfig, ProcessKind
 from sockhost.supervise.ready import Ready
@@ -53,6 +54,17 @@ class Kind:
         if self.error is not None:
             raise self.error
         return MemoryUnit()
+
+
+class Echo:
+    """A handler."""
+
+    def __init__(self, host: IUnitHost) -> None:
+        """Nothing is needed of the host."""
+
+    def received(self, client: object, frame: bytes) -> bytes:
+        """Send it back."""
+        return frame
 
 
 class RehearseTests(SynchronousTestCase):
@@ -86,6 +98,38 @@ class RehearseTests(SynchronousTestCase):
         self.assertIn("host.lifecycle = ", problem)
         self.assertIn("No module named 'sockhost_no_such_module'", problem)
         self.flushLoggedErrors(ModuleNotFoundError)
+
+    def test_socket(self) -> None:
+        """What a socket would find out at its start is told, by its key."""
+        own = SocketConfig(
+            path="run/a.sock",
+            handler="sockhost_no_such_module:Handler",
+            allow=("no-such-user",),
+            deny=("%no-such-group",),
+            owner="no-such-user",
+            group="no-such-group",
+        )
+        found = config(unit_config("a", kind="socket", own=own, source="/a.toml"))
+        told = self.problems(found)
+        keys = [problem.split(" = ")[0] for problem in told]
+        self.assertEqual(
+            keys,
+            [
+                f"/a.toml: unit.a.{key}"
+                for key in ("handler", "allow", "deny", "owner", "group")
+            ],
+        )
+        self.assertIn("No module named 'sockhost_no_such_module'", told[0])
+        self.assertIn("no user called 'no-such-user'", told[1])
+        self.flushLoggedErrors(ModuleNotFoundError)
+
+    def test_good_socket(self) -> None:
+        """A socket whose handler and users are there has no problems."""
+        own = SocketConfig(
+            path="run/a.sock", handler="tests.host.test_rehearsal:Echo", allow=("root",)
+        )
+        found = config(unit_config("a", kind="socket", own=own))
+        self.assertEqual(self.problems(found), [])
 
     def test_paths(self) -> None:
         """Two sockets cannot be in one place, nor one where the control is."""
