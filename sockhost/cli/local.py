@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import click
 
@@ -43,11 +44,12 @@ def _errors_shown() -> Iterator[None]:
 
     text = logger.textFileLogObserver(sys.stderr, timeFormat=None)
 
-    def observer(event: logger.LogEvent) -> None:
+    def show(event: logger.LogEvent) -> None:
         # While nothing is begun, Twisted itself prints what is critical.
         if event.get("log_level") is logger.LogLevel.error:
             text(event)
 
+    observer = cast(logger.ILogObserver, show)
     logger.globalLogPublisher.addObserver(observer)
     try:
         yield
