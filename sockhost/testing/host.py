@@ -29,6 +29,7 @@ from sockhost.host import ExitStatus, Host
 from sockhost.interfaces import INotifier, IUnitKind
 from sockhost.plugins import kinds as installed_kinds
 from sockhost.sockets.client import FrameClient, connect
+from sockhost.sockets.codecs import DEFAULT, codec_names, find_codec
 from sockhost.status import Event
 
 
@@ -77,14 +78,20 @@ class RunningHost:
         """The path of a file in the run directory."""
         return str(Path(self.host.run_dir) / name)
 
-    def connect(self, name: str) -> Deferred[FrameClient]:
+    def connect(self, name: str, framing: str = DEFAULT) -> Deferred[FrameClient]:
         """
         Connect to a framed socket in the run directory.
 
+        @param framing: that of its unit.
         @return: fires with the client; see L{connect
             <sockhost.sockets.client.connect>}.
+        @raise ValueError: there is no such framing.
         """
-        return connect(self._reactor, self.path(name))
+        codec = find_codec(framing)
+        if codec is None:
+            known = ", ".join(codec_names())
+            raise ValueError(f"no framing is called {framing!r}; known here: {known}")
+        return connect(self._reactor, self.path(name), codec=codec)
 
     def write_config(self, text: str) -> None:
         """Change the configuration file, for C{host.reconfigure}."""

@@ -70,6 +70,15 @@ class RunningHostTests(TestCase):
 
     timeout = 30
 
+    async def test_framing(self) -> None:
+        """A socket of any framing can be spoken to; an unknown one is refused."""
+        host = await running_host(self, ECHO + 'framing = "line"', FILES)
+        client = await host.connect("echo.sock", framing="line")
+        self.assertEqual(await client.request(b"hello"), b"hello")
+        await client.close()
+        with self.assertRaisesRegex(ValueError, "netstring"):
+            host.connect("echo.sock", framing="lines")
+
     async def test_echo(self) -> None:
         """A handler that is written beside the configuration answers."""
         host = await running_host(self, ECHO, FILES)
