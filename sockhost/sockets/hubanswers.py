@@ -96,17 +96,18 @@ class AnsweringConnection(QuietConnection):
         # but can be joined shows by its length if it would spoil the frames.
         if self.session is None and answers and type(answers[0]) is bytes:
             try:
-                sizes = set(map(len, answers))
-                length = sizes.pop() + HEADER_SIZE
+                payload, count = len(answers[0]), len(answers)
+                alike = countOf(map(len, answers), payload)
+                length = payload + HEADER_SIZE
                 header = _pack(length)
                 data = header.join((b"", *answers))
             except TypeError:
                 pass
             else:
-                count, clients = len(answers), self.clients
+                clients = self.clients
                 if length > clients.room:
                     clients.room = length
-                same = not sizes and len(data) == count * length
+                same = alike == count and len(data) == count * length
                 if same and length <= min(clients.max_frame, LARGE):
                     self.frames_out += count
                     self.put(data)
