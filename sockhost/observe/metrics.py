@@ -31,7 +31,7 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-from sockhost.status import Goal, HostStatus, Phase, State, UnitStatus
+from sockhost.status import Goal, HostStatus, Phase, State
 
 COUNTERS = frozenset(
     (
@@ -102,13 +102,13 @@ class HostCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """
-        Make the metrics.  Where two kinds have a key of the same name and one of
-        them is no number there, theirs are told apart by the labels.
+        Make the metrics.  Units of all kinds share one where its name comes out
+        the same: what one of them has no label for is empty there.
         """
         yield from self._of_host()
         yield from self._of_units()
         for unit in self._host.units:
-            for found in _numbers(unit.details, (), _labels(unit)):
+            for found in _numbers(unit.details, (), {"unit": unit.name}):
                 name = _name(unit.kind, *found.path)
                 self._samples.setdefault(name, []).append(found)
         for name in sorted(self._samples):
@@ -158,10 +158,6 @@ def exposition(host: HostStatus) -> tuple[str, bytes]:
     """
     text: bytes = generate_latest(cast(Any, HostCollector(host)))
     return CONTENT_TYPE_LATEST, text
-
-
-def _labels(unit: UnitStatus) -> dict[str, str]:
-    return {"unit": unit.name}
 
 
 def _numbers(
