@@ -144,6 +144,11 @@ class HubConnection(AnsweringConnection):
         """Say whether the handler may still get frames of one who has gone."""
         if self.state != OPEN or self.reading or self.clients.server.draining:
             return False
+        if self.queue is not None:
+            # Writing that would fail.  Who is muted would not be told that it may
+            # be tried: the kernel tells that the client has gone before it throws
+            # away what the client had not read.
+            return False
         return (self.session is not None and self.session.waits) or unread(self.fd) > 0
 
     def _read_on(self) -> None:

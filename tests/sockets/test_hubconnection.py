@@ -215,6 +215,19 @@ class GoneTests(Case):
         self.assertEqual(later.cancelled, later.made)
         self.assertEqual(len(self.served.handler.gone), 1)
 
+    def test_answers_left(self) -> None:
+        """
+        Nor if it has not taken its answers.  It need not be told as writable: its
+        going is told before the kernel throws away what it had not read.
+        """
+        connection = self.connect(lambda _, frame: frame, high_water=4)
+        connection.send(b"answered")
+        self.assertFalse(connection.connection.reading)
+        self.go(b"left")
+        self.assertEqual(self.served.hub.muted, set())
+        self.assertEqual(len(self.served.handler.gone), 1)
+        self.assertEqual(self.served.server.status()["clients"], 0)
+
     def test_draining(self) -> None:
         """So they are when nothing is given to the handler any more."""
         later = Later()
