@@ -117,6 +117,10 @@ class Outcome:
         for name in ("clients", "in_flight", "buffered", "errors"):
             if self.status.get(name):
                 self.problems.append(f"{name} is {self.status[name]} at the end")
+        # No client stays for so long: somebody had gone, and it was not noticed.
+        stalled = self.status.get("dropped", {}).get("stall_timeout")
+        if stalled:
+            self.problems.append(f"{stalled} clients were taken for stalled")
 
 
 def soak(plan: Plan) -> Outcome:
@@ -129,8 +133,8 @@ def soak(plan: Plan) -> Outcome:
         _bystand(path, 0.2)
         before = procfs.descriptors(host.pid)
         asyncio.run(_soak(plan, host, path, outcome))
-        outcome.status = _settled(host, before)
-        outcome.descriptors = before, procfs.descriptors(host.pid)
+        outcome.status, after = _settled(host, before)
+        outcome.descriptors = before, after
         if host.stop() != 0:
             outcome.problems.append("the host did not end well")
         _read_log(host, outcome)
@@ -182,16 +186,20 @@ def _bystand(path: str, seconds: float) -> None:
         _end_of(bystander)
 
 
-def _settled(host: RunningHost, descriptors: int) -> Mapping[str, Any]:
-    """Give the host time to see that all have gone; tell its counters."""
+def _settled(host: RunningHost, before: int) -> tuple[Mapping[str, Any], int]:
+    """
+    Give the host time to see that all have gone; tell its counters, and how many
+    descriptors it has.
+    """
     end = time.monotonic() + 10
     while True:
         details: Mapping[str, Any] = host.units()["soaked"]["details"]
-        settled = not (details["clients"] or details["in_flight"])
-        settled = settled and procfs.descriptors(host.pid) <= descriptors
-        if settled or time.monotonic() > end:
-            return details
+        # It may not have closed the connection of that question yet.
         time.sleep(0.2)
+        after = procfs.descriptors(host.pid)
+        settled = not (details["clients"] or details["in_flight"]) and after <= before
+        if settled or time.monotonic() > end:
+            return details, after
 
 
 def _read_log(host: RunningHost, outcome: Outcome) -> None:

@@ -67,3 +67,10 @@ class OutcomeTests(SynchronousTestCase):
             self.judged(descriptors=(9, 10), status={"clients": 1, "errors": 0}),
             ["9 descriptors became 10", "clients is 1 at the end"],
         )
+
+    def test_stalled(self) -> None:
+        """Clients that had gone for long before that was noticed are noticed."""
+        self.assertEqual(
+            self.judged(status={"dropped": {"frame": 9, "stall_timeout": 2}}),
+            ["2 clients were taken for stalled"],
+        )
