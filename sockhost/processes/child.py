@@ -22,8 +22,6 @@ from twisted.internet.interfaces import (
     IDelayedCall,
     IProcessProtocol,
     IProcessTransport,
-    IReactorFDSet,
-    IReactorTime,
     IReadDescriptor,
 )
 from twisted.internet.process import ProcessWriter
@@ -33,16 +31,12 @@ from zope.interface import implementer
 
 from sockhost.interfaces import IChild
 from sockhost.processes.spec import STDERR, STDOUT
-from sockhost.processes.stdio import OutputReader, Stdio
+from sockhost.processes.stdio import IProcessReactor, OutputReader, Stdio
 from sockhost.processes.system import Process, System
 
 #: The children that are not reaped yet.  The kernel keeps one such list for a
 #: whole process, whatever number of reactors and spawners it has, and so do we.
 live_pids: set[int] = set()
-
-
-class IProcessReactor(IReactorFDSet, IReactorTime):
-    """What children need of a reactor."""
 
 
 def signal_number(signal_id: str | int) -> int:
@@ -310,11 +304,16 @@ class Child:
         self.pid = None
         self._tell(self._protocol.processExited, self._reason)
         if self._stdin is not None:
-            self._stdin.connectionLost(self._reason)
+            # Not now, for the reason that OutputReader.finish has.
+            self._reactor.callLater(0, self._lose_stdin, self._reason)
         if self._readers:
             later = self._reactor.callLater(self._drain, self._drained)
             self._draining = later
         self._maybe_end()
+
+    def _lose_stdin(self, reason: Failure) -> None:
+        if self._stdin is not None:
+            self._stdin.connectionLost(reason)
 
     def _drained(self) -> None:
         self._draining = None

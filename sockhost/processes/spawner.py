@@ -17,10 +17,10 @@ from twisted.internet.interfaces import IProcessProtocol
 from zope.interface import implementer
 
 from sockhost.interfaces import ISpawner, SpawnError
-from sockhost.processes.child import Child, IProcessReactor
+from sockhost.processes.child import Child
 from sockhost.processes.privileges import apply_privileges
 from sockhost.processes.spec import ChildSpec
-from sockhost.processes.stdio import Stdio
+from sockhost.processes.stdio import IProcessReactor, Stdio
 from sockhost.processes.system import Linux, Process, System
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import define, field
 from twisted.internet import main
-from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
+from twisted.internet.interfaces import IReactorFDSet, IReactorTime, IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -22,6 +22,10 @@ from sockhost.processes.spec import STDERR, STDOUT, ChildSpec
 READ_SIZE = 65536
 #: A pipe may have been enlarged, by default to 1 MiB at most.
 _FINAL_READS = 16
+
+
+class IProcessReactor(IReactorFDSet, IReactorTime):
+    """What children need of a reactor."""
 
 
 @define
@@ -105,7 +109,7 @@ class OutputReader:
     @ivar lost: called once, when nothing more comes.
     """
 
-    _reactor: IReactorFDSet
+    _reactor: IProcessReactor
     _fd: int
     data: Callable[[bytes], None]
     lost: Callable[[], None]
@@ -138,13 +142,16 @@ class OutputReader:
 
     def finish(self) -> None:
         """
-        Take what is in the pipe now, and close it.  Others that still write
-        are not waited for.
+        Take what is in the pipe now, and close it in the next turn of the
+        reactor.  Others that still write are not waited for.
         """
         for _ in range(_FINAL_READS):
             if not self._open or not self._read():
                 break
-        self.close()
+        self._reactor.removeReader(self)
+        # Not now: the reactor may be about to tell of the pipe's end, and would
+        # tell it to whoever got the same number meanwhile.
+        self._reactor.callLater(0, self.close)
 
     def _read(self) -> bytes | None:
         try:

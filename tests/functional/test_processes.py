@@ -313,6 +313,24 @@ class GroupTests(ProcessCase):
         self.assertEqual(recorder.told, ["made", "exited", "lost 1", "ended"])
 
 
+class NumbersTests(ProcessCase):
+    """Descriptors that are closed, and whose numbers are used again."""
+
+    async def test_end_of_another(self) -> None:
+        """
+        A child that is spawned when another ends is not taken for that, though
+        the end of the other's output is still to be told of.
+        """
+        child, first = self.shell("sleep 0.1 & exit 0")
+        first.processExited = lambda reason: child.loseConnection()  # type: ignore[method-assign]
+        # Both ends are there when the reactor looks, that of the process first.
+        time.sleep(0.4)
+        await first.ended
+        _, second = self.shell("sleep 0.1; echo up")
+        await second.ended
+        self.assertEqual(second.out[1], b"up\n")
+
+
 class ManyTests(ProcessCase):
     """Nothing grows."""
 

@@ -203,6 +203,7 @@ class ChildTests(ChildCase):
         os.write(self.system.writers[0], b"last")
         self.exit()
         child.loseConnection()
+        self.reactor.advance(0)
         self.assertEqual(self.protocol.told[-2:], ["lost 1", "ended"])
         self.assertIn((1, b"last"), self.protocol.told)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.internet import main
 from twisted.internet.interfaces import IReadDescriptor
-from twisted.internet.testing import MemoryReactor
+from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -69,7 +69,8 @@ class OutputReaderTests(SynchronousTestCase):
     """The reader of a pipe."""
 
     def setUp(self) -> None:
-        self.reactor: Any = MemoryReactor()
+        reactor: Any = MemoryReactorClock()
+        self.reactor = reactor
         fd, self.writer = os.pipe()
         os.set_blocking(fd, False)
         self.data: list[bytes] = []
@@ -105,6 +106,17 @@ class OutputReaderTests(SynchronousTestCase):
         """Finishing takes what is there, closes, and says so once."""
         self.write(b"last")
         self.reader.finish()
+        self.reactor.advance(0)
         self.reader.close()
         self.assertEqual((self.data, self.lost), ([b"last"], ["lost"]))
         self.assertEqual(self.reader.fileno(), -1)
+
+    def test_number_is_kept(self) -> None:
+        """In the turn in which it is finished nobody else gets its number."""
+        self.write(b"last")
+        number = self.reader.fileno()
+        self.reader.finish()
+        self.assertEqual(self.reactor.getReaders(), [])
+        self.assertTrue(os.path.exists(f"/proc/self/fd/{number}"))
+        self.reactor.advance(0)
+        self.assertFalse(os.path.exists(f"/proc/self/fd/{number}"))
