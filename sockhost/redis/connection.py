@@ -56,7 +56,6 @@ class RedisConnection(Protocol):
     """
     One connection.
 
-    @ivar on_room: is called once after some replies have come, or C{None}.
     @ivar open: C{True} while commands are taken.
     @ivar line: what is owed, and not sent.
     @ivar stalled: C{True} if it was ended because the server said nothing.
@@ -81,7 +80,6 @@ class RedisConnection(Protocol):
             pings.
         """
         self._clock = clock
-        self.on_room: Callable[[], object] | None = None
         self.protocol = 2
         self.server_version: str | None = None
         self._reader = reader or RespReader()
@@ -299,9 +297,8 @@ class RedisConnection(Protocol):
         if wrong is not None:
             self.abort(wrong)
             return
-        if self.on_room is not None:
-            on_room, self.on_room = self.on_room, None
-            on_room()
+        if self.line.on_room is not None:
+            self.line.make_room()
         self._outlet.end_turn()
         if self._state is _CLOSING:
             self._close_if_drained()

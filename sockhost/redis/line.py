@@ -27,6 +27,8 @@ class Line:
     @ivar beyond: how many more replies than slots are owed, for those who have
         sent many commands in one piece.
     @ivar on_beyond: is called with that when it changes.
+    @ivar on_room: is called once when there may be room for more, or C{None}:
+        some replies have come, or what was not sent has been given up.
     """
 
     slots: deque[Slot] = field(factory=deque)
@@ -34,6 +36,7 @@ class Line:
     withdrawn: bool = False
     beyond: int = 0
     on_beyond: Callable[[int], object] = int
+    on_room: Callable[[], object] | None = None
 
     def owe(self, more: int) -> None:
         """Take note of more replies that are owed beyond slots, or fewer."""
@@ -52,6 +55,17 @@ class Line:
         data = unsent[0] if len(unsent) == 1 else b"".join(unsent)
         unsent.clear()
         return data
+
+    def make_room(self) -> None:
+        """Say that there may be room, also where somebody was who has gone."""
+        if self.withdrawn:
+            self._drop_withdrawn()
+        self._tell_room()
+
+    def _tell_room(self) -> None:
+        on_room, self.on_room = self.on_room, None
+        if on_room is not None:
+            on_room()
 
     def sent(self) -> set[Slot]:
         """The slots whose bytes were taken."""
@@ -91,3 +105,5 @@ class Line:
                 self.unsent.append(piece)
             else:
                 self.owe(-slot.beyond)
+        # Nothing may be left for the server to answer, which would say so.
+        self._tell_room()

@@ -204,7 +204,7 @@ class Supply:
 
     def _await_room(self) -> None:
         if self.connection is not None:
-            self.connection.on_room = self._send_waiting
+            self.connection.line.on_room = self._send_waiting
 
     def _send_waiting(self) -> None:
         connection = self.connection
