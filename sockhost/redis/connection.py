@@ -93,11 +93,11 @@ class RedisConnection(Protocol):
         self._inbox = Inbox(self.line, on_push=on_push)
         self._outlet = Outlet(clock, self.line)
         self._reason: RedisError | None = None
-        self._ending = Ending(clock, self.abort)
+        self._ending = Ending(clock, self.abort, self._close_if_drained)
         self._pulse = Pulse(
             clock, ping_interval, lambda: self.execute("PING"), self._stalled
         )
-        self._deadlines = Deadlines(clock, timeout, self.line)
+        self._deadlines = Deadlines(clock, timeout, self.line, self._ending.look_soon)
 
     # -- what is ------------------------------------------------------------
 
@@ -248,6 +248,7 @@ class RedisConnection(Protocol):
         they are not sent.
         """
         self.line.withdrawn = True
+        self._ending.look_soon()
 
     def _refusal(self) -> RedisConnectionError:
         if self._state is _CLOSING:
@@ -343,7 +344,7 @@ class RedisConnection(Protocol):
         return self.when_disconnected().addCallback(lambda _: None)
 
     def _close_if_drained(self) -> None:
-        if not self._owes():
+        if self._state is _CLOSING and not self._owes():
             self._outlet.end_production()
             self._wire.loseConnection()
 

@@ -5,6 +5,7 @@ How long the slots of a queue are waited for.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf
 
 from attrs import define
@@ -17,6 +18,10 @@ from sockhost.redis.slots import Slot
 # The coarsest step of the timer, in seconds, and the part of a limit that it is.
 COARSEST = 0.25
 PART = 8
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""
 
 
 @define
@@ -35,6 +40,8 @@ class Deadlines:
     _clock: IReactorTime
     usual: float
     _line: Line
+    # Is called when slots were given up.
+    _given_up: Callable[[], object] = _nothing
     coming: float = 0.0
     _call: IDelayedCall | None = None
     _grain: float = COARSEST
@@ -74,6 +81,7 @@ class Deadlines:
         late = [slot for slot in slots if slot.expires <= now and not slot.called]
         if late:
             self._expire(late)
+            self._given_up()
         limits = [slot.expires for slot in slots if not slot.called]
         nearest = min(limits, default=inf)
         # What was fired may have limited others, or ended everything.

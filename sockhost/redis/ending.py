@@ -24,10 +24,13 @@ class Ending:
 
     _clock: IReactorTime
     _abort: Callable[[RedisError], object]
+    # Closes it, if nothing is owed.
+    _look: Callable[[], object]
     over: bool = False
     _reason: RedisError | None = None
     _waiting: list[Deferred[RedisError | None]] = field(factory=list)
     _call: IDelayedCall | None = None
+    _looking: IDelayedCall | None = None
 
     def limit(self, timeout: float) -> None:
         """Abort after so many seconds, or when it was said before, if sooner."""
@@ -39,6 +42,18 @@ class Ending:
         late = RedisConnectionError(f"not drained within {timeout} s")
         self._call = self._clock.callLater(timeout, self._abort, late)
 
+    def look_soon(self) -> None:
+        """
+        See in the next turn, once for all that was given up until then, whether
+        that was the last thing that it is not closed for.
+        """
+        if self._call is not None and self._looking is None and not self.over:
+            self._looking = self._clock.callLater(0, self._look_now)
+
+    def _look_now(self) -> None:
+        self._looking = None
+        self._look()
+
     def when(self) -> Deferred[RedisError | None]:
         """Fires when it has ended, with the reason."""
         if self.over:
@@ -49,8 +64,10 @@ class Ending:
 
     def stop(self) -> None:
         """It is ending: no timer is left."""
-        if self._call is not None and self._call.active():
-            self._call.cancel()
+        calls, self._call, self._looking = (self._call, self._looking), None, None
+        for call in calls:
+            if call is not None and call.active():
+                call.cancel()
 
     def tell(self, reason: RedisError | None) -> None:
         """It has ended."""

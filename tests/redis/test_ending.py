@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted.internet.defer import CancelledError
 
-from sockhost.interfaces import MaybeExecuted, RedisConnectionError
+from sockhost.interfaces import CommandTimeout, MaybeExecuted, RedisConnectionError
 from tests.redis.test_connection import ConnectionCase
 
 
@@ -44,6 +44,41 @@ class CloseTests(ConnectionCase):
         closing = self.connection.close()
         self.clock.advance(0)
         self.successResultOf(closing)
+
+    def test_cancelled_later(self) -> None:
+        """Nor when they are given up while it waits for nothing else."""
+        sent = self.several(3)
+        closing = self.connection.close(60.0)
+        for each in sent[:2]:
+            each.cancel()
+            self.failureResultOf(each, CancelledError)
+        self.clock.advance(0)
+        self.assertFalse(self.wire.disconnecting)
+        sent[2].cancel()
+        self.failureResultOf(sent[2], CancelledError)
+        self.clock.advance(0)
+        self.clock.advance(0)
+        self.successResultOf(closing)
+        self.assertIsNone(self.successResultOf(self.connection.when_disconnected()))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_late(self) -> None:
+        """Nor when their time is over."""
+        sent = self.connection.execute("GET", "a", timeout=1.0)
+        closing = self.connection.close(60.0)
+        self.clock.pump([0.125] * 12)
+        self.failureResultOf(sent, CommandTimeout)
+        self.successResultOf(closing)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_cancelled_at_the_end(self) -> None:
+        """What is given up because of the end leaves nothing to be done."""
+        first, second = self.several(2)
+        self.connection.close(60.0)
+        first.addErrback(lambda _: second.cancel())
+        self.wire.lose()
+        self.failureResultOf(second, CancelledError)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_limit(self) -> None:
         """When its time is up, what is outstanding fails."""
