@@ -52,12 +52,7 @@ class Deadlines:
             return
         now = self._clock.seconds()
         slot.expires = now + seconds
-        grain = min(seconds / PART, COARSEST)
-        if self._call is None:
-            self._tick(now, grain)
-        elif grain < self._grain:
-            self._call.cancel()
-            self._tick(now, grain)
+        self._look_within(now, min(seconds / PART, COARSEST))
 
     def stop(self) -> None:
         """End: no timer is left."""
@@ -65,6 +60,13 @@ class Deadlines:
         self.coming = 0.0
         if call is not None and call.active():
             call.cancel()
+
+    def _look_within(self, now: float, grain: float) -> None:
+        if self._call is None:
+            self._tick(now, grain)
+        elif grain < self._grain:
+            self._call.cancel()
+            self._tick(now, grain)
 
     def _tick(self, now: float, grain: float) -> None:
         self._grain = grain
@@ -84,11 +86,11 @@ class Deadlines:
             self._given_up()
         limits = [slot.expires for slot in slots if not slot.called]
         nearest = min(limits, default=inf)
-        # What was fired may have limited others, or ended everything.
-        if nearest < inf and self._call is None:
+        if nearest < inf:
+            # What was fired may have limited others, for longer.
             left = max(nearest - now, 0.0)
             usual = min(self.usual / PART, COARSEST) if self.usual else COARSEST
-            self._tick(now, min(usual, max(left, 0.001)))
+            self._look_within(now, min(usual, max(left, 0.001)))
 
     def _expire(self, late: list[Slot]) -> None:
         # Firing one may end others, or have all bytes sent: what is told not to

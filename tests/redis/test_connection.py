@@ -202,6 +202,14 @@ class TimeoutTests(ConnectionCase):
         self.wire.send(b":1\r\n:2\r\n")
         self.assertEqual(self.successResultOf(again[0]), 2)
 
+    def test_longer_again(self) -> None:
+        """That one may take longer does not let another do so."""
+        first = self.connection.execute("GET", "a", timeout=0.1)
+        first.addErrback(lambda _: self.connection.execute("GET", "a", timeout=9.0))
+        second = self.connection.execute("GET", "b", timeout=0.12)
+        self.clock.pump([0.0125] * 14)
+        self.failureResultOf(second, CommandTimeout)
+
     def test_not_sent(self) -> None:
         """
         What is told not to have been sent never is, even if the bytes are sent
