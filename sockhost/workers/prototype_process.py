@@ -169,11 +169,16 @@ class RunningPrototype:
 
     def _forked(self, message: Forked, descriptors: tuple[int, ...]) -> None:
         caller = self._forking.pop(message.stream)
+        if not descriptors:
+            # The kernel drops those that this process has no room for.  The
+            # worker ends by itself: its port is closed.
+            return caller.not_forked("no descriptor is left to watch it by", False)
         process = WorkerProcess(
             self._reactor, message.pid, descriptors[0], caller.ended
         )
         self._workers[message.pid] = process
         caller.forked(process)
+        return None
 
     def _settle(self, failure: Failure | None) -> None:
         if not self.ready.called:

@@ -253,6 +253,14 @@ class RunningPrototypeTests(SynchronousTestCase):
         self.channel.received(NotForked(1, "cannot fork: full"), ())
         self.assertEqual(caller.told, [("cannot fork: full", False)])
 
+    def test_forked_without_descriptor(self) -> None:
+        """A worker that cannot be watched is none; it costs no other anything."""
+        run, caller = self.prepared(), Caller()
+        run.fork(1, loose(FakeSocket(21)), caller)
+        self.channel.received(Forked(1, 500), ())
+        self.assertEqual(caller.told, [("no descriptor is left to watch it by", False)])
+        self.assertTrue(run.usable)
+
     def test_fork_without_channel(self) -> None:
         """One that cannot be reached does not fork, and the port is closed."""
         run, caller, port = self.prepared(), Caller(), FakeSocket(21)
