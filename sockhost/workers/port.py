@@ -32,7 +32,8 @@ import json
 import os
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.protocols import amp
@@ -226,8 +227,11 @@ class HostPort(_Port):
         Hand over the listening socket.
 
         @param listener: its descriptor, which stays the caller's.
-        @return: fires when the worker accepts on it.
+        @return: fires when the worker accepts on it; fails if it is gone.
         """
+        if self.transport is None:
+            # AMP itself would look for it, to send a descriptor.
+            return fail(ConnectionDone())
         # The transport closes nothing, but sends only when it can write.
         copy = os.dup(listener)
         done: Deferred[Any] = self.callRemote(Serve, listener=copy)

@@ -237,6 +237,13 @@ class PortTests(SynchronousTestCase):
         self.successResultOf(served)
         self.assertEqual(closed, [105])
 
+    def test_serve_after_loss(self) -> None:
+        """A worker that is gone gets no listener, and no duplicate of it stays."""
+        loose(self.host_end.transport).abortConnection()
+        self.pump.flush()
+        self.patch(os, "dup", lambda descriptor: self.fail("it is duplicated"))
+        self.failureResultOf(self.host_end.serve(5), ConnectionClosed)
+
     def test_loss(self) -> None:
         """Both ends are told once, and what was asked fails."""
         self.worker.hooked = Deferred()
