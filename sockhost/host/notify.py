@@ -17,6 +17,9 @@ from contextlib import suppress
 from attrs import define
 from twisted.logger import Logger
 
+PATIENCE = 1.0
+"""Seconds that systemd may take to make room for a message."""
+
 
 @define
 class StartupFd:
@@ -89,6 +92,8 @@ class SystemdNotifier:
             address = "\0" + address[1:]
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+                # Clients wait meanwhile, and would for ever if nobody reads.
+                sender.settimeout(PATIENCE)
                 sender.connect(address)
                 sender.send(message.encode())
         except OSError as error:

@@ -13,7 +13,7 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from sockhost.host import notify as _host_notify
-from sockhost.host.notify import DaemonPipe, StartupFd, SystemdNotifier
+from sockhost.host.notify import PATIENCE, DaemonPipe, StartupFd, SystemdNotifier
 
 
 class PipeCase(SynchronousTestCase):
@@ -161,6 +161,7 @@ class FakeSocket:
         self.error: OSError | None = None
         self.address = ""
         self.open = 0
+        self.patience: float | None = None
 
     def __call__(self, *how: int) -> FakeSocket:
         self.made.append(how)
@@ -172,6 +173,10 @@ class FakeSocket:
 
     def __exit__(self, *_error: object) -> None:
         self.open -= 1
+
+    def settimeout(self, seconds: float) -> None:
+        """Remember how long is waited at most."""
+        self.patience = seconds
 
     def connect(self, address: str) -> None:
         """Remember to whom."""
@@ -219,6 +224,14 @@ class SystemdNotifierTests(SynchronousTestCase):
         self.notifier.ready()
         self.assertEqual(self.socket.made, [(socket.AF_UNIX, socket.SOCK_DGRAM)])
         self.assertEqual(self.socket.address, "/run/systemd/notify")
+
+    def test_nobody_reads(self) -> None:
+        """The host does not wait for one who has no room for a message."""
+        self.socket.error = TimeoutError("timed out")
+        with capturedLogs() as logs:
+            self.notifier.ready()
+        self.assertEqual(self.socket.patience, PATIENCE)
+        self.assertEqual(str(logs[0]["error"]), "timed out")
 
     def test_abstract(self) -> None:
         """An C{@} stands for the zero byte of an abstract address."""
