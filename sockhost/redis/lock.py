@@ -164,6 +164,9 @@ class Lease:
             self._ending = self._clock.callLater(left, self._late)
             self._closed = self._client.hold(Deferred())
             self._closed.addErrback(self._client_closed)
+            if not self.held:
+                # The client was closed while it was taken.
+                return
         else:
             self._ending.reset(left)
         wait = self._ttl / RENEWALS

@@ -223,6 +223,16 @@ class LockTests(SynchronousTestCase):
         self.failureResultOf(self.lock().acquire(), RedisConnectionError)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_client_closed_before(self) -> None:
+        """Nor is it held if that is done while it is taken."""
+        self.release(self.take(self.lock()))
+        taking = self.lock().acquire()
+        closing = self.client.close()
+        self.server.pump()
+        self.successResultOf(closing)
+        self.failureResultOf(taking, RedisConnectionError)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_client_aborted(self) -> None:
         """The same where it was just being taken."""
         self.take_once()
