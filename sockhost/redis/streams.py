@@ -195,9 +195,10 @@ class GroupReader:
         for stream, ids in by_stream.items():
             done += await self._typed.xack(stream, self._group, *ids)
             self._unacked.difference_update((stream, id_) for id_ in ids)
-        room, self._room = self._room, None
-        if room is not None:
-            room.callback(None)
+            # Whatever becomes of the next.
+            room, self._room = self._room, None
+            if room is not None:
+                room.callback(None)
         return done
 
     def _hand_out(self) -> Delivery:

@@ -259,6 +259,25 @@ class ReaderTests(ReaderCase):
         self.hand.answer(entries("3-0"), "XREADGROUP")
         self.assertEqual(self.successResultOf(waiting).id, b"3-0")
 
+    def test_room_in_part(self) -> None:
+        """What was acknowledged makes room, though something else was not."""
+        self.reader = self.make(keys=("s", "t"), max_unacked=2)
+        asked = self.ask()
+        for reply in (b"OK", b"OK", entries(), entries()):
+            self.hand.answer(reply)
+        self.hand.answer({**entries("1-0"), **entries("2-0", stream=b"t")})
+        taken = [self.successResultOf(each) for each in (asked, self.ask())]
+        self.ask()
+        acked = self.reader.ack(*taken)
+        self.hand.answer(1, "XACK", b"s")
+        (_, _), (words, second) = sorted(
+            self.hand.waiting, key=lambda each: each[0][0] == "XACK"
+        )
+        self.assertEqual(words[:2], ["XACK", b"t"])
+        second.errback(RedisConnectionError("lost"))
+        self.failureResultOf(acked, RedisConnectionError)
+        self.assertEqual(self.reader.unacked, 1)
+
     def test_closed_while_full(self) -> None:
         """Closing ends it when it waits for acknowledgements, too."""
         self.reader = self.make(max_unacked=1)
