@@ -278,7 +278,8 @@ class Subscription:
         if self._mailbox.overflow is Overflow.DROP_OLDEST:
             dropped = self._count_dropped()
             if dropped:
-                return message._replace(gap=Gap(reason=TOO_LATE, dropped=dropped))
+                reason = TOO_LATE if message.gap is None else message.gap.reason
+                return message._replace(gap=Gap(reason=reason, dropped=dropped))
         return message
 
     def _count_dropped(self) -> int:
@@ -297,14 +298,19 @@ class Subscription:
         return partial(self._put, mode.value.kind, pattern)
 
     def _put(self, kind: str, pattern: bytes | None, channel: bytes, data: Any) -> None:
+        # Of the oldest, those that are dropped are missing in front of what is
+        # taken next, and are told there.
+        newest = self._mailbox.overflow is Overflow.DROP_NEWEST
         gap = None
         if self._missed is not None:
-            gap = Gap(reason=self._missed, dropped=self._mailbox.dropped - self._told)
+            dropped = self._mailbox.dropped - self._told if newest else 0
+            gap = Gap(reason=self._missed, dropped=dropped)
         if not self._mailbox.put(Message(kind, channel, data, pattern, gap)):
             self._missed = self._missed or TOO_LATE
         elif gap is not None:
             self._missed = None
-            self._told = self._mailbox.dropped
+            if newest:
+                self._told = self._mailbox.dropped
 
     def _full(self) -> None:
         if self._mailbox.overflow is Overflow.PAUSE:

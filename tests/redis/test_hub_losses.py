@@ -96,6 +96,33 @@ class LossTests(HubCase):
         gaps = [self.successResultOf(one.next()).gap is not None for _ in "123"]
         self.assertEqual(gaps, [False, True, False])
 
+    def test_gap_among_dropped(self) -> None:
+        """Those that are dropped are missing where they were, loss or not."""
+        one = self.subscribed("a", listener=None, max_buffered=2)
+        for data in (b"1", b"2"):
+            self.publish(b"a", data)
+        self.lose()
+        self.connect()
+        self.ack(b"subscribe", b"a")
+        self.publish(b"a", b"3")
+        first, second = (self.successResultOf(one.next()) for _ in "12")
+        self.assertEqual((first.data, first.gap and first.gap.dropped), (b"2", 1))
+        self.assertEqual((second.data, second.gap and second.gap.dropped), (b"3", 0))
+
+    def test_gap_and_dropped(self) -> None:
+        """The reason of a loss stays, though it is known of some that came later."""
+        one = self.subscribed("a", listener=None, max_buffered=2)
+        for data in (b"1", b"2"):
+            self.publish(b"a", data)
+        self.lose()
+        self.connect()
+        self.ack(b"subscribe", b"a")
+        for data in (b"3", b"4"):
+            self.publish(b"a", data)
+        gap = self.successResultOf(one.next()).gap
+        self.assertEqual(gap and gap.dropped, 2)
+        self.assertIn("lost", gap.reason if gap else "")
+
     def test_refused_again(self) -> None:
         """What is refused on the new connection is told, and the others come."""
         self.subscribed("a", "no")
