@@ -20,7 +20,7 @@ from sockhost.redis.client import RedisClient
 from sockhost.redis.cluster_routing import REDIRECTIONS, Router
 from sockhost.redis.connection import RedisConnection
 from sockhost.redis.resp import Argument
-from sockhost.redis.transaction import Lends, Transaction, Watch
+from sockhost.redis.transaction import Lends, Watch
 
 
 class ClusterWatch(Watch):
@@ -47,7 +47,7 @@ class ClusterWatch(Watch):
 
     async def __aenter__(self) -> ClusterWatch:
         self._connection = await self._router.send(self._slot, self._begin)
-        self._watching = True
+        self._begun = 1
         return self
 
     async def _begin(self, client: RedisClient, asking: bool) -> RedisConnection:
@@ -75,24 +75,14 @@ class ClusterWatch(Watch):
         """
         return super().execute(*args).addErrback(self._look_at)
 
-    def transaction(self) -> Transaction:
-        """Begin a transaction that depends on what is watched."""
-        return Transaction(self._send_many, self._decode, self._executed)
-
-    def _send_many(
-        self, count: int, data: bytes, timeout: float | None
-    ) -> Deferred[list[Any]]:
-        sent: Deferred[list[Any]] = self._open().send_many(count, data, timeout)
-        return sent.addCallback(self._look_at_all)
-
     def _look_at(self, failure: Failure) -> Failure:
         self._check(failure.value)
         return failure
 
-    def _look_at_all(self, replies: list[Any]) -> list[Any]:
+    def _executed(self, replies: list[Any], begun: int) -> list[Any]:
         for each in replies[1:]:
             self._check(each)
-        return replies
+        return super()._executed(replies, begun)
 
     def _check(self, reply: object) -> None:
         if isinstance(reply, RedisReplyError) and self._has_left(reply):

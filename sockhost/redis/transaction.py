@@ -27,7 +27,7 @@ from sockhost.interfaces import RedisError, RedisReplyError, TransactionConflict
 from sockhost.redis.commands import Commands
 from sockhost.redis.decoding import decode_reply
 from sockhost.redis.names import Place, command_name, place_of, remedy
-from sockhost.redis.pipeline import Batching, SendMany
+from sockhost.redis.pipeline import Batching
 from sockhost.redis.resp import Argument, encode_command
 from sockhost.redis.scripts import Script
 
@@ -40,18 +40,6 @@ class Transaction(Batching):
     Commands that are executed together.  When it has been run it is empty, and
     may be used again, but for one that a L{Watch} has made.
     """
-
-    def __init__(
-        self,
-        send: SendMany,
-        decode: str | None = None,
-        executed: Callable[[], object] | None = None,
-    ) -> None:
-        """
-        @param executed: is called when C{EXEC} was answered.
-        """
-        super().__init__(send, decode)
-        self._executed = executed
 
     def _check(self, place: Place, args: tuple[Argument, ...]) -> None:
         super()._check(place, args)
@@ -89,8 +77,6 @@ class Transaction(Batching):
         replies = await self._send(len(data), b"".join(data), timeout)
         if isinstance(replies[0], RedisReplyError):
             raise _untransacted(replies[0], replies[1:-1])
-        if self._executed is not None:
-            self._executed()
         return shaped(_results(replies))
 
 
@@ -149,7 +135,10 @@ class Watch(Commands):
         self._keys = keys
         self._decode = decode
         self._connection: Any = None
-        self._watching = False
+        # How often the connection was told to watch something, and how much of
+        # that has ended.
+        self._begun = 0
+        self._over = 0
 
     async def __aenter__(self) -> Watch:
         self._connection = await self._lender.dedicated()
@@ -167,7 +156,7 @@ class Watch(Commands):
         trace: TracebackType | None,
     ) -> None:
         try:
-            if kind is None and self._watching:
+            if kind is None and self._begun > self._over:
                 await self.unwatch()
         except RedisError:
             # The body has succeeded, and what may be watched still ends below.
@@ -177,7 +166,7 @@ class Watch(Commands):
 
     def _end(self) -> None:
         connection, self._connection = self._connection, None
-        if self._watching:
+        if self._begun > self._over:
             connection.abort()
         self._lender.release(connection)
 
@@ -200,14 +189,15 @@ class Watch(Commands):
 
     def watch(self, *keys: Argument) -> Deferred[Any]:
         """Watch keys, besides those that are watched."""
-        self._watching = True
-        sent: Deferred[Any] = self._open().execute("WATCH", *keys)
+        connection = self._open()
+        self._begun += 1
+        sent: Deferred[Any] = connection.execute("WATCH", *keys)
         return sent
 
     def unwatch(self) -> Deferred[Any]:
         """Watch nothing any more."""
         sent: Deferred[Any] = self._open().execute("UNWATCH")
-        return sent.addCallback(self._unwatched)
+        return sent.addCallback(self._unwatched, self._begun)
 
     def script(
         self,
@@ -220,19 +210,29 @@ class Watch(Commands):
 
     def transaction(self) -> Transaction:
         """Begin a transaction that depends on what is watched."""
-        return Transaction(self._open().send_many, self._decode, self._executed)
+        self._open()
+        return Transaction(self._send_many, self._decode)
+
+    def _send_many(
+        self, count: int, data: bytes, timeout: float | None
+    ) -> Deferred[list[Any]]:
+        sent: Deferred[list[Any]] = self._open().send_many(count, data, timeout)
+        return sent.addCallback(self._executed, self._begun)
 
     def _open(self) -> Any:
         if self._connection is None:
             raise RedisError("the watch has ended")
         return self._connection
 
-    def _unwatched(self, reply: Any) -> Any:
-        self._watching = False
+    def _unwatched(self, reply: Any, begun: int) -> Any:
+        # What was watched since stays so.
+        self._over = max(self._over, begun)
         return reply
 
-    def _executed(self) -> None:
-        self._watching = False
+    def _executed(self, replies: list[Any], begun: int) -> list[Any]:
+        if not isinstance(replies[0], RedisReplyError):
+            self._over = max(self._over, begun)
+        return replies
 
 
 Body = Callable[[Watch, Transaction], Awaitable[object]]

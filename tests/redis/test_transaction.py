@@ -223,6 +223,43 @@ class WatchTests(SynchronousTestCase):
             self.server.pump()
             self.assertEqual(self.connections, 0 if fail == self.server.cut else 1)
 
+    def test_watched_again(self) -> None:
+        """
+        A connection that was told to watch again, before the server had said
+        that nothing is watched any more, is not given to others.
+        """
+
+        async def unwatch(watch: Watch) -> None:
+            sent = [watch.unwatch(), watch.watch("m")]
+            for each in sent:
+                await each
+
+        async def execute(watch: Watch) -> None:
+            done, again = watch.transaction().get("n").run(), watch.watch("m")
+            await done
+            await again
+
+        async def work(end: Any) -> None:
+            async with self.client.watch("n") as watch:
+                await end(watch)
+                raise ZeroDivisionError
+
+        for end in (unwatch, execute):
+            self.failureResultOf(self.start(work(end)), ZeroDivisionError)
+            self.assertEqual(self.connections, 1)
+
+    def test_run_too_late(self) -> None:
+        """A transaction of a watch that has ended is not executed."""
+
+        async def work() -> Transaction:
+            async with self.client.watch("n") as watch:
+                return watch.transaction().set("n", 1)
+
+        transaction = self.successResultOf(self.start(work()))
+        self.failureResultOf(transaction.run(), RedisError)
+        self.server.pump()
+        self.assertIsNone(self.successResultOf(self.other.get("n")))
+
     def test_watch_refused(self) -> None:
         """If the keys cannot be watched, the body does not begin."""
         self.server.answer("WATCH", RedisReplyError("NOPERM no WATCH"))
