@@ -79,7 +79,6 @@ def many(count: int) -> settings:
     """Make so many examples, however long that takes."""
     return settings(
         max_examples=count,
-        deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
     )

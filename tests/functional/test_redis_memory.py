@@ -142,7 +142,7 @@ class OracleTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.server = ValkeyServer.started(self)
 
-    @settings(max_examples=150, deadline=None, derandomize=True)
+    @settings(max_examples=150, derandomize=True)
     @given(st.lists(_commands(), max_size=40), st.sampled_from([2, 3]))
     def test_same(self, commands: list[list[bytes]], protocol: int) -> None:
         """Any commands, in any order, have the same replies, in both protocols."""

@@ -16,7 +16,7 @@ from tests.fuzz.session_target import check_session
 class HypothesisTests(SynchronousTestCase):
     """Bytes that hypothesis thinks of."""
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(st.binary(max_size=400))
     @example(b"\x00\x00" + b"\x04\0\0\0" * 3)
     @example(b"\x02\x05" + b"0:,1:a,3:abc,")
@@ -25,7 +25,7 @@ class HypothesisTests(SynchronousTestCase):
         """No bytes break a codec, and no cut makes a difference."""
         check_codec(data)
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(st.binary(max_size=400))
     def test_session(self, data: bytes) -> None:
         """No order of events breaks a session, or leaves anything of it."""

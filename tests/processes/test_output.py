@@ -159,7 +159,7 @@ class OutputLogTests(SynchronousTestCase):
         log.write(b"bbb\n")
         self.assertEqual(self.read(), b"aaa\nbbb\n")
 
-    @settings(deadline=None, max_examples=60)
+    @settings(max_examples=60)
     @given(
         st.lists(st.text("ab\n", max_size=40).map(str.encode), max_size=20),
         st.integers(1, 30),

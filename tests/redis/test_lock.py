@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
@@ -85,7 +85,6 @@ class LockTests(SynchronousTestCase):
         self.assertEqual(fence_key("name"), "{name}:fence")
         self.assertEqual(fence_key("{tag}name"), "{tag}name:fence")
 
-    @settings(deadline=None)
     @given(st.text(alphabet="{}ab", max_size=8))
     @example("a}b")
     @example("a{b")
