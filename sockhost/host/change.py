@@ -24,6 +24,7 @@ from sockhost.config import (
     changes,
 )
 from sockhost.host.order import stop_in_reverse
+from sockhost.host.rehearsal import served_problems
 from sockhost.host.units import Units
 from sockhost.interfaces import (
     ConfigError,
@@ -95,6 +96,8 @@ class Change:
                 self._made[name] = self.units.make(unit)
             except Exception as error:
                 problems.append(self._blame_maker(unit, error))
+            directory = self.units.host.config_dir
+            problems += served_problems(unit, directory, running=True)
         if problems:
             raise ConfigError(problems)
 

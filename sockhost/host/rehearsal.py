@@ -6,8 +6,12 @@ when they meet: found without starting anything.
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from importlib.machinery import PathFinder
+from importlib.util import find_spec
 from typing import Any
 
 from attrs import NOTHING, define
@@ -83,7 +87,8 @@ def rehearse(
     """
     host = RehearsalHost(reactor, config, kinds)
     made = (problem for unit in config.units for problem in _make(unit, host))
-    served = (problem for unit in config.units for problem in _served(unit, host))
+    directory = host.config_dir
+    served = (p for unit in config.units for p in served_problems(unit, directory))
     return (*_lifecycle_problems(config), *made, *served, *_taken_problems(config))
 
 
@@ -110,13 +115,24 @@ def _make(unit: UnitConfig, host: RehearsalHost) -> Iterator[Problem]:
         )
 
 
-def _served(unit: UnitConfig, host: RehearsalHost) -> Iterator[Problem]:
-    """What a socket finds out when it starts."""
+def served_problems(
+    unit: UnitConfig, directory: str, running: bool = False
+) -> Iterator[Problem]:
+    """
+    Say what a socket would find out when it starts: that there is no such
+    handler, or user, or group.
+
+    @param directory: where the module of its handler may be.
+    @param running: this is a host that serves clients.  It loads the handlers
+        that it is to have itself; of one for workers it only looks for the
+        module, as those are to load it, anew each time.
+    """
     own = unit.own
     if not isinstance(own, SocketConfig):
         return
+    load = _find_module if running and own.workers else load_handler
     looks: tuple[tuple[str, object, Callable[[], object]], ...] = (
-        ("handler", own.handler, lambda: load_handler(own.handler, host.config_dir)),
+        ("handler", own.handler, lambda: load(own.handler, directory)),
         ("allow", own.allow, lambda: Access.parse(own.allow, ())),
         ("deny", own.deny, lambda: Access.parse((), own.deny)),
         ("owner", own.owner, lambda: own.owner is None or user_id(own.owner)),
@@ -127,6 +143,16 @@ def _served(unit: UnitConfig, host: RehearsalHost) -> Iterator[Problem]:
             look()
         except SockhostError as error:
             yield Problem(unit.source, f"unit.{unit.name}.{key}", value, str(error))
+
+
+def _find_module(spec: str, directory: str) -> None:
+    # To look for the first of its names executes nothing.
+    name = spec.partition(":")[0].partition(".")[0]
+    importlib.invalidate_caches()
+    there = name in sys.modules or PathFinder.find_spec(name, [directory])
+    if not there and find_spec(name) is None:
+        text = f"cannot load {spec}: ModuleNotFoundError: No module named {name!r}"
+        raise SockhostError(text)
 
 
 def path_problems(config: Config) -> Iterator[Problem]:

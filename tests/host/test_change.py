@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from sockhost.config import Config, RestartPolicy, UnitConfig
 from sockhost.host.change import Change
 from sockhost.interfaces import ConfigError, GoalChanged, SockhostError
+from sockhost.sockets.settings import SocketConfig
 from sockhost.status import Goal, State
 from tests.host.test_fakes import MemoryConfig, MemoryKind, config, unit_config
 from tests.host.test_units import UnitsCase
@@ -113,6 +114,35 @@ class ChangeTests(ChangeCase):
         self.assertIs(self.units.keeper("a").unit, old)
         self.assertEqual((self.state("a"), self.kind.journal), (State.UP, []))
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 2)
+
+    def test_cannot_be_served(self) -> None:
+        """Where a socket's handler or users are not there, nothing is changed."""
+        kinds: Any = self.units.kinds
+        kinds["socket"] = MemoryKind(name="socket")
+        self.run_units(unit_config("a"))
+        own = SocketConfig(
+            path="k.sock", handler="sockhost_no_such_module:Kv", owner="no-such-user"
+        )
+        changing = self.change_to(
+            unit_config("a", value=2),
+            unit_config("kv", kind="socket", own=own, source="/kv.toml"),
+        )
+        failure = self.failureResultOf(changing, ConfigError)
+        said = [str(problem) for problem in failure.value.problems]
+        self.assertIn("/kv.toml: unit.kv.handler = ", said[0])
+        self.assertIn('unit.kv.owner = "no-such-user": there is no user', said[1])
+        self.assertEqual((self.kind.journal, list(self.units.keepers)), ([], ["a"]))
+        self.flushLoggedErrors(ModuleNotFoundError)
+
+    def test_same_socket(self) -> None:
+        """A socket that stays as it is, is not looked at again."""
+        kinds: Any = self.units.kinds
+        kinds["socket"] = self.kind
+        own = SocketConfig(path="k.sock", handler="sockhost_no_such_module:Kv")
+        kv = unit_config("kv", kind="socket", own=own)
+        self.run_units(kv)
+        found = self.successResultOf(self.change_to(kv, unit_config("b")))
+        self.assertEqual((found["added"], found["unchanged"]), (["b"], ["kv"]))
 
     def test_refused_by_its_kind(self) -> None:
         """What a kind refuses on purpose needs no traceback."""

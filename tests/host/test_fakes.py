@@ -102,7 +102,7 @@ class MemoryKind:
         """Make one, to be turned by hand."""
         if name in self.breaks:
             raise RuntimeError(f"{name} is broken")
-        base = RichUnit if config.usable else MemoryUnit
+        base = RichUnit if getattr(config, "usable", False) else MemoryUnit
         unit = _journalled(base, name, self.journal)
         self.made.setdefault(name, []).append(unit)
         self.views[name] = host

@@ -5,6 +5,7 @@ Tests for L{sockhost.host.rehearsal}.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,12 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from sockhost.config import Config
-from sockhost.host.rehearsal import RehearsalHost, path_problems, rehearse
+from sockhost.host.rehearsal import (
+    RehearsalHost,
+    path_problems,
+    rehearse,
+    served_problems,
+)
 from sockhost.interfaces import (
     IUnit,
     IUnitHost,
@@ -28,7 +34,7 @@ from sockhost.status import Event
 from sockhost.supervise.process import ProcessConfig, ProcessKind
 from sockhost.supervise.ready import Ready
 from sockhost.testing.units import MemoryUnit
-from tests.host.test_fakes import config, unit_config
+from tests.host.test_fakes import config, temporary, unit_config
 
 
 @frozen
@@ -172,6 +178,41 @@ class RehearseTests(SynchronousTestCase):
             "shorter run_dir",
         )
         self.assertEqual([str(p) for p in path_problems(found)], [problem])
+
+
+class RunningTests(SynchronousTestCase):
+    """What a host that serves clients finds out about a socket that is new."""
+
+    def problems(self, handler: str, workers: int) -> list[str]:
+        """Look at a socket."""
+        own = SocketConfig(path="run/a.sock", handler=handler, workers=workers)
+        unit = unit_config("a", kind="socket", own=own, source="/a.toml")
+        found = served_problems(unit, str(self.directory), running=True)
+        return [str(problem) for problem in found]
+
+    def setUp(self) -> None:
+        self.directory = temporary(self)
+        (self.directory / "sockhost_here.py").write_text("raise RuntimeError\n")
+
+    def test_own(self) -> None:
+        """A handler of the host itself is loaded."""
+        self.patch(sys, "path", list(sys.path))
+        (said,) = self.problems("sockhost_here:Handler", 0)
+        self.assertIn("unit.a.handler = ", said)
+        self.assertIn("RuntimeError", said)
+        self.flushLoggedErrors(RuntimeError)
+
+    def test_workers(self) -> None:
+        """The module of one for workers is looked for, and not executed."""
+        for there in ("sockhost_here:Handler", "sockhost.sockets:Handler", "os:H"):
+            self.assertEqual(self.problems(there, 2), [])
+        (said,) = self.problems("sockhost_gone.deeper:Handler", 2)
+        self.assertEqual(
+            said,
+            '/a.toml: unit.a.handler = "sockhost_gone.deeper:Handler": cannot load '
+            "sockhost_gone.deeper:Handler: ModuleNotFoundError: No module named "
+            "'sockhost_gone'",
+        )
 
 
 class RehearsalHostTests(SynchronousTestCase):
