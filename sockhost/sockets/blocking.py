@@ -52,6 +52,10 @@ class Codec(Protocol):
 class BlockingClient:
     """
     A connection to a framed socket.  Close it, or use it in a C{with}.
+
+    Which answer is whose is known by order alone.  So a L{request} that fails
+    closes the connection: an answer that comes late would be taken for the next
+    one's.
     """
 
     def __init__(
@@ -79,6 +83,8 @@ class BlockingClient:
         self._frames: deque[bytes] = deque()
         self._read = bytearray()
         self._descriptors: list[int] = []
+        # Why it is of no use any more.
+        self._over: str | None = None
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self._connect("\0" + path[1:] if path[:1] == "@" else path)
@@ -103,15 +109,13 @@ class BlockingClient:
 
         @param descriptors: are passed with it, and stay open here.
         @raise FrameError: it is too large; nothing was sent.
-        @raise Disconnected: the server is gone.
-        @raise TimeoutError: the server does not take it; the connection is of
-            no use any more, as a part may have been sent.
+        @raise Disconnected: the server is gone, or the connection was closed
+            here.
+        @raise TimeoutError: the server does not take it; the connection is
+            closed, as a part may have been sent.
         """
-        self._socket.settimeout(self._timeout)
-        try:
-            self._send(self._encode(payload), descriptors)
-        except (BrokenPipeError, ConnectionResetError) as error:
-            raise Disconnected("the server closed the connection") from error
+        self._check_open()
+        self._send(self._encode(payload), descriptors)
 
     def receive(self) -> bytes:
         """
@@ -119,11 +123,13 @@ class BlockingClient:
 
         @return: its payload.
         @raise Disconnected: the server closed the connection; C{clean} says
-            whether between two frames.
+            whether between two frames.  Or it was closed here, which it is when
+            the system has no number left for descriptors that come.
         @raise FrameError: what came is no frame.
         @raise TimeoutError: it has not come whole; calling this again goes on
             waiting for it.
         """
+        self._check_open()
         deadline = None if self._timeout is None else time.monotonic() + self._timeout
         if self._codec is not None:
             return self._next(self._codec, deadline)
@@ -139,11 +145,22 @@ class BlockingClient:
 
     def request(self, payload: bytes) -> bytes:
         """
-        Send one frame and wait for the next that comes.  Raises what L{send}
-        and L{receive} raise.
+        Send one frame and wait for the next that comes.
+
+        @return: its payload.
+        @raise FrameError: the frame is too large; nothing was sent.
+        @raise Exception: what else L{send} and L{receive} raise; the connection
+            is closed then.
         """
-        self.send(payload)
-        return self.receive()
+        self._check_open()
+        data = self._encode(payload)
+        try:
+            self._send(data, ())
+            return self.receive()
+        except BaseException:
+            # Whoever is interrupted while waiting has not had the answer, either.
+            self._end("a request has had no answer")
+            raise
 
     def take_fds(self) -> list[int]:
         """
@@ -155,9 +172,18 @@ class BlockingClient:
 
     def close(self) -> None:
         """Close the connection.  Closing it again does nothing."""
+        self._end("this client was closed")
+
+    def _end(self, why: str) -> None:
+        if self._over is None:
+            self._over = why
         self._socket.close()
         for descriptor in self.take_fds():
             os.close(descriptor)
+
+    def _check_open(self) -> None:
+        if self._over is not None:
+            raise Disconnected(f"the connection was closed here: {self._over}")
 
     def _connect(self, address: str) -> None:
         deadline = None if self._timeout is None else time.monotonic() + self._timeout
@@ -188,6 +214,16 @@ class BlockingClient:
         return self._frames.popleft()
 
     def _send(self, data: bytes, descriptors: Sequence[int]) -> None:
+        self._socket.settimeout(self._timeout)
+        try:
+            self._write(data, descriptors)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise Disconnected("the server closed the connection") from error
+        except TimeoutError:
+            self._end("the server did not take a frame in time")
+            raise
+
+    def _write(self, data: bytes, descriptors: Sequence[int]) -> None:
         sent = 0
         if descriptors:
             rights = array("i", descriptors)
@@ -205,12 +241,16 @@ class BlockingClient:
             self._socket.settimeout(max(deadline - time.monotonic(), 1e-6))
         try:
             # Not socket.recv_fds(), which drops the flags that it is given.
-            data, ancillary, _, _ = self._socket.recvmsg(
+            data, ancillary, flags, _ = self._socket.recvmsg(
                 65536, _ROOM, socket.MSG_CMSG_CLOEXEC
             )
         except ConnectionResetError:
-            data, ancillary = b"", []
+            data, ancillary, flags = b"", [], 0
         self._descriptors += _passed(ancillary)
+        if flags & socket.MSG_CTRUNC:
+            # Nobody could say which frame's those are that have come.
+            self._end("descriptors came when the system had none left")
+            self._check_open()
         if not data:
             raise Disconnected("the server closed the connection", clean=not self._read)
         return data

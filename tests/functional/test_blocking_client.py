@@ -5,6 +5,8 @@ The blocking client of framed sockets, against a real one.
 from __future__ import annotations
 
 import contextlib
+import os
+import resource
 import socket
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from twisted.internet.threads import deferToThread
 from sockhost.interfaces import Disconnected, FrameError
 from sockhost.sockets.blocking import BlockingClient
 from sockhost.sockets.line import LineCodec
+from sockhost.sockets.wire import pack
 from tests.functional.test_sockets import ROOT, ServedTestCase, reactor
 
 Asking = Callable[[BlockingClient], object]
@@ -62,6 +65,84 @@ class BlockingClientTests(ServedTestCase):
             return timed_out, client.receive()
 
         self.assertEqual(await self.ask(impatient, 0.01), (True, b"wait"))
+
+    async def test_late_answer(self) -> None:
+        """An answer that comes too late is nobody's, least of all the next one's."""
+
+        def impatient(client: BlockingClient) -> tuple[bool, str]:
+            try:
+                client.request(b"wait")
+            except TimeoutError:
+                timed_out = True
+            client._timeout = 10
+            error = self.assertRaises(Disconnected, client.request, b"next")
+            self.assertRaises(Disconnected, client.send, b"next")
+            self.assertRaises(Disconnected, client.receive)
+            return timed_out, str(error)
+
+        timed_out, why = await self.ask(impatient, 0.01)
+        self.assertTrue(timed_out)
+        self.assertIn("a request has had no answer", why)
+
+    async def test_interrupted(self) -> None:
+        """So it is with an answer whose waiter was interrupted."""
+
+        def interrupt(_deadline: object) -> bytes:
+            raise KeyboardInterrupt
+
+        with BlockingClient(self.path, 10) as client:
+            self.patch(client, "_some", interrupt)
+            self.assertRaises(KeyboardInterrupt, client.request, b"x")
+            self.assertRaises(Disconnected, client.request, b"next")
+
+    async def test_too_large_request(self) -> None:
+        """A request that cannot be sent costs nothing else."""
+
+        def again(client: BlockingClient) -> bytes:
+            self.assertRaises(FrameError, client.request, b"x" * (1 << 20))
+            return client.request(b"y")
+
+        self.assertEqual(await self.ask(again), b"y")
+
+    async def test_not_taken(self) -> None:
+        """A frame that the server does not take ends the connection."""
+        ours, theirs = socket.socketpair()
+        self.addCleanup(ours.close)
+        with BlockingClient(self.path, 0.01) as client:
+            client._socket.close()
+            client._socket = theirs
+            self.assertRaises(TimeoutError, client.send, b"x" * 10_000_000)
+            self.assertRaises(Disconnected, client.send, b"y")
+
+    async def test_descriptors_lost(self) -> None:
+        """
+        Descriptors for which the system has no number end the connection, and
+        those that came with them are closed.
+        """
+        ours, theirs = socket.socketpair()
+        allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with ours, open("/dev/null") as null, BlockingClient(self.path, 10) as client:
+            client._socket.close()
+            client._socket = theirs
+            socket.send_fds(ours, [pack(b"take these")], [null.fileno()] * 3)
+            free = os.dup(null.fileno())
+            os.close(free)
+            # Room for one of them.
+            resource.setrlimit(resource.RLIMIT_NOFILE, (free + 1, allowed[1]))
+            try:
+                error = self.assertRaises(Disconnected, client.receive)
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, allowed)
+            self.assertRaises(OSError, os.fstat, free)
+            self.assertEqual(client.take_fds(), [])
+        self.assertIn("the system had none left", str(error))
+
+    async def test_closed(self) -> None:
+        """One that was closed says so."""
+        client = BlockingClient(self.path, 10)
+        client.close()
+        client.close()
+        self.assertRaises(Disconnected, client.request, b"x")
 
     async def test_disconnected(self) -> None:
         """A server that closes is noticed, cleanly between frames."""
