@@ -46,11 +46,13 @@ class Packet:
     What arrives at once.
 
     @ivar sender: the process id of the sender as the kernel tells it.
+    @ivar cut: whether the system had no number left for some of the descriptors.
     """
 
     data: bytes
     descriptors: tuple[int, ...] = ()
     sender: int | None = None
+    cut: bool = False
 
 
 def receive(sock: socket.socket) -> Packet:
@@ -59,7 +61,7 @@ def receive(sock: socket.socket) -> Packet:
 
     @param sock: has C{SO_PASSCRED} set.
     """
-    data, ancillary, _flags, _address = sock.recvmsg(
+    data, ancillary, flags, _address = sock.recvmsg(
         MAX_MESSAGE, _ANCILLARY, socket.MSG_CMSG_CLOEXEC
     )
     descriptors: list[int] = []
@@ -70,7 +72,7 @@ def receive(sock: socket.socket) -> Packet:
             descriptors += struct.unpack(f"{count}i", content[: count * _INT_SIZE])
         elif kind == socket.SCM_CREDENTIALS:
             sender = _CREDENTIALS.unpack(content)[0]
-    return Packet(data, tuple(descriptors), sender)
+    return Packet(data, tuple(descriptors), sender, bool(flags & socket.MSG_CTRUNC))
 
 
 def channel_pair() -> tuple[socket.socket, socket.socket]:
@@ -107,7 +109,8 @@ class Channel:
         @param peer: the process id whose messages are taken.  Those of others
             are logged and dropped.
         @param received: called with each message and the descriptors beside
-            it, which are then its own to close.
+            it, which are then its own to close.  Where the system has no number
+            left for all of them there are none.
         @param lost: called once when the other end is closed, but not after
             L{close}.
         """
@@ -202,7 +205,14 @@ class Channel:
         except BadMessage:
             self._log.failure("from the prototype {peer}", peer=self._peer)
             return _close_descriptors(packet.descriptors)
-        self._received(message, packet.descriptors)
+        descriptors = packet.descriptors
+        if packet.cut:
+            self._log.error(
+                "no descriptor was left for what came with {order}", order=message
+            )
+            _close_descriptors(descriptors)
+            descriptors = ()
+        self._received(message, descriptors)
         return None
 
     def _end(self) -> None:

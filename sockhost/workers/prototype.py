@@ -79,10 +79,10 @@ def _set_signals() -> None:
 
 
 def _serve(ctl: socket.socket) -> int:
-    spec = receive_spec(ctl)
-    if spec is None:
-        return 0
     try:
+        spec = receive_spec(ctl)
+        if spec is None:
+            return 0
         run = prepare(spec)
     except BaseException as e:
         # Also a plugin that calls sys.exit() when imported gets here: the
@@ -106,10 +106,13 @@ def receive_spec(ctl: socket.socket) -> WorkerSpec | None:
     Wait for the specification.
 
     @return: it, or C{None} if the host is gone.
+    @raise SockhostError: it cannot be had.
     """
     data, descriptors, _flags, _address = socket.recv_fds(ctl, MAX_MESSAGE, 1)
     if not data:
         return None
+    if not descriptors:
+        raise SockhostError("the prototype has no descriptor left for its orders")
     assert isinstance(unpack(data), Prepare)
     with open(descriptors[0], "rb") as file:
         return WorkerSpec.loads(file.read())
@@ -199,6 +202,9 @@ class Prototype:
             return False
         order = unpack(data)
         assert isinstance(order, Spawn)
+        if not descriptors:
+            self._tell(NotForked(order.stream, "no descriptor is left for its port"))
+            return True
         with socket.socket(fileno=descriptors[0]) as port:
             self._spawn(order, port)
         return True

@@ -11,6 +11,7 @@ from typing import Any
 
 from twisted.internet.interfaces import IReadWriteDescriptor
 from twisted.internet.main import CONNECTION_LOST
+from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -77,6 +78,19 @@ class ChannelTests(SynchronousTestCase):
         self.sock.incoming.append(packet(pack(Prepared()), PEER + 1, 11))
         self.channel.doRead()
         self.assertEqual((self.got, closed), ([], [11]))
+        self.assertTrue(self.channel.open)
+
+    def test_descriptors_lost(self) -> None:
+        """If the system had no number for some, the others are closed, and it is
+        logged; the message arrives without any."""
+        closed: list[int] = []
+        self.patch(os, "close", closed.append)
+        data, ancillary, _, _ = packet(pack(Prepared()), PEER, 11)
+        self.sock.incoming.append((data, ancillary, socket.MSG_CTRUNC, None))
+        with capturedLogs() as events:
+            self.channel.doRead()
+        self.assertEqual((self.got, closed), ([(Prepared(), ())], [11]))
+        self.assertEqual([event["order"] for event in events], [Prepared()])
         self.assertTrue(self.channel.open)
 
     def test_no_message(self) -> None:

@@ -14,7 +14,16 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from sockhost.interfaces import SockhostError
 from sockhost.workers import prototype
-from sockhost.workers.orders import Failed, Message, NotForked, Prepared, Spawn, unpack
+from sockhost.workers.orders import (
+    Failed,
+    Message,
+    NotForked,
+    Prepare,
+    Prepared,
+    Spawn,
+    pack,
+    unpack,
+)
 from sockhost.workers.prototype import Prototype, end_process
 from sockhost.workers.spec import WorkerSpec
 from tests.workers.fakes import FakeSocket, loose
@@ -69,6 +78,16 @@ class ServeTests(SynchronousTestCase):
         status, said = self.serve(prepare)
         self.assertEqual((status, said), (1, [Failed("SystemExit: no thanks")]))
 
+    def test_no_orders(self) -> None:
+        """So is a specification for which there is no descriptor left."""
+        cut: Any = (pack(Prepare()), [], socket.MSG_CTRUNC, None)
+        self.patch(socket, "recv_fds", lambda *_: cut)
+        said: list[Message] = []
+        self.assertEqual(prototype._serve(loose(_Talking(said))), 1)
+        self.assertEqual(
+            said, [Failed("the prototype has no descriptor left for its orders")]
+        )
+
 
 class _Talking(FakeSocket):
     def __init__(self, said: list[Message]) -> None:
@@ -120,6 +139,18 @@ class SpawnTests(SynchronousTestCase):
         self.assertEqual(
             sent, [NotForked(3, "cannot fork: Resource temporarily unavailable")]
         )
+
+    def test_no_port(self) -> None:
+        """So is a port for which the prototype has no descriptor left."""
+        sent: list[Message] = []
+        self.patch(
+            socket, "send_fds", lambda _s, data, _fds: sent.append(unpack(data[0]))
+        )
+        cut: Any = (pack(Spawn(3, 1)), [], socket.MSG_CTRUNC, None)
+        self.patch(socket, "recv_fds", lambda *_: cut)
+        made = Prototype(loose(FakeSocket(0)), loose(self.fail), SPEC.title)
+        self.assertTrue(made._take_order())
+        self.assertEqual(sent, [NotForked(3, "no descriptor is left for its port")])
 
     def test_worker_never_returns(self) -> None:
         """Whatever a worker raises, its process ends; it never gets into the loop
