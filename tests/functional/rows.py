@@ -12,12 +12,17 @@ from tests.functional.sock_daemon import SockDaemonCase
 
 HOOKS = '''
 
+async def released():
+    while not (HERE / "released").exists():
+        await deferLater(reactor, 0.01)
+
+
 class Slowly(Sync):
-    """Takes its time to reconfigure."""
+    """Takes its time to reconfigure, until it is released."""
 
     async def reconfigure(self):
         note("reconfigure begins")
-        await deferLater(reactor, 0.5)
+        await released()
         note("reconfigure ends")
 
 
@@ -29,29 +34,34 @@ class Counting(Sync):
 
 
 class Lingering(Sync):
-    """Takes its time to shut down."""
+    """Takes its time to shut down, until it is released."""
 
     async def shutdown(self):
         super().shutdown()
-        await deferLater(reactor, 0.5)
+        await released()
 '''
 
 HANDLERS = '''
 
 class Timed:
-    """Answers requests that say so after a while."""
+    """Answers requests that say so when another one releases them."""
 
     def __init__(self, host):
-        self.reactor = host.reactor
+        self.held = []
 
     def connected(self, client):
         note("connected", client.pid)
 
     async def received(self, client, frame):
-        from twisted.internet.task import deferLater
+        from twisted.internet.defer import Deferred
+        if frame == b"release":
+            held, self.held = self.held, []
+            for each in held:
+                each.callback(None)
         if frame.startswith(b"run"):
+            self.held.append(Deferred())
             try:
-                await deferLater(self.reactor, 0.5)
+                await self.held[-1]
             except BaseException:
                 note("cancelled")
                 raise
@@ -79,6 +89,10 @@ class RowsCase(SockDaemonCase):
         raw.settimeout(20)
         raw.connect(str(self.socket))
         return raw
+
+    def release(self) -> None:
+        """Let hooks that take their time come to an end."""
+        (self.directory / "released").touch()
 
     async def called(self, note: str, times: int) -> None:
         """Wait until this was noted so often."""

@@ -12,7 +12,7 @@ import stat
 from twisted.internet.threads import deferToThread
 
 from sockhost.sockets.wire import pack
-from tests.functional.hosts import pause, reactor, state
+from tests.functional.hosts import pause, state
 from tests.functional.rows import RowsCase, inodes, read
 
 
@@ -37,8 +37,9 @@ class SignalTests(RowsCase):
         await self.called("reconfigure begins", 1)
         for _ in range(50):
             running.signal("USR1")
+        self.release()
         await self.called("reconfigure ends", 2)
-        await pause(0.7)
+        await pause(0.5)
         once = ["reconfigure begins", "reconfigure ends"]
         self.assertEqual(self.notes()[1:], once * 2)
         await self.stopped(running)
@@ -107,6 +108,7 @@ class ShutdownTests(RowsCase):
         self.assertTrue(disconnected.startswith("disconnected:"))
         self.assertEqual(shutdown, "shutdown False True")
         self.assertTrue(self.pid_file.exists())
+        self.release()
         self.assertEqual(await running.ends(), 0, running.output)
         self.assert_nothing_left()
 
@@ -117,10 +119,9 @@ class ShutdownTests(RowsCase):
         raw.sendall(pack(b"run"))
         while (await self.unit("kv"))["details"]["in_flight"] != 1:
             await pause(0.02)
-        began = reactor.seconds()
         running.signal("TERM")
+        # It would be answered when another one says so, and none does.
         self.assertEqual(await deferToThread(raw.recv, 10), b"")
-        self.assertLess(reactor.seconds() - began, 0.4)
         self.assertEqual(await running.ends(), 0, running.output)
         self.assertNotIn("completed", self.notes())
 
