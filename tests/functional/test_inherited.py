@@ -20,6 +20,7 @@ from sockhost.sockets.inherited import InheritedSockets, inherited_sockets
 from sockhost.sockets.reach import Reach, open_socket
 from tests.functional.test_bound_sockets import can_connect
 from tests.functional.test_sockets import ROOT
+from tests.functional.traces import without_collector
 
 
 class AdoptTests(SynchronousTestCase):
@@ -27,6 +28,7 @@ class AdoptTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """Have a socket that is bound, and does not listen."""
+        without_collector(self)
         directory = tempfile.mkdtemp(prefix="sk")
         self.addCleanup(shutil.rmtree, directory)
         self.path = os.path.join(directory, "s")
@@ -186,6 +188,7 @@ class DescriptorTests(SynchronousTestCase):
 
     def test_no_socket(self) -> None:
         """A descriptor that is no Unix socket is refused, and stays open."""
+        without_collector(self)
         reader, writer = os.pipe()
         self.addCleanup(os.close, reader)
         self.addCleanup(os.close, writer)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import errno
-import gc
 import os
 import pwd
 import resource
@@ -25,6 +24,7 @@ from sockhost.interfaces import SpawnError
 from sockhost.processes import Child, ChildSpec, Spawner
 from sockhost.processes.child import live_pids
 from sockhost.processes.procfs import child_pids, group_members, read_stat
+from tests.functional.traces import without_collector
 
 reactor: Any = global_reactor
 
@@ -78,6 +78,7 @@ class ProcessCase(TestCase):
     timeout = 30
 
     def setUp(self) -> None:
+        without_collector(self)
         self.spawner = Spawner(reactor)
         self.addCleanup(lambda: self.assertEqual(live_pids, set()))
 
@@ -266,10 +267,6 @@ class RefusalTests(ProcessCase):
 
     async def test_out_of_descriptors(self) -> None:
         """Wherever descriptors run out, nothing is spawned and none is leaked."""
-        # What an earlier test left to the collector would make room meanwhile.
-        gc.collect()
-        gc.disable()
-        self.addCleanup(gc.enable)
         highest = self.fill_gaps()
         before = descriptors()
         recorder, refusals = Recorder(), 0

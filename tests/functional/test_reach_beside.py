@@ -19,10 +19,16 @@ from sockhost.sockets.client import connect
 from sockhost.sockets.reconnecting import ReconnectingClient
 from tests.functional.reaching import Handler, ReachCase, reactor
 from tests.functional.test_sockets import until
+from tests.functional.traces import without_collector
 
 
 class PassingTests(ReachCase):
     """Descriptors and credentials, from end to end."""
+
+    def setUp(self) -> None:
+        """Count what is open."""
+        super().setUp()
+        without_collector(self)
 
     async def open_files(self) -> list[str]:
         """What this process has open while the reactor runs."""

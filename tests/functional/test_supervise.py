@@ -33,6 +33,7 @@ from sockhost.supervise.notify import NotifySocket
 from sockhost.supervise.process import ProcessConfig, ProcessKind, ProcessUnit
 from sockhost.supervise.ready import Ready
 from sockhost.testing.units import MemoryUnitHost
+from tests.functional.traces import without_collector
 
 reactor: Any = global_reactor
 
@@ -66,6 +67,7 @@ class SuperviseCase(TestCase):
     timeout = 30
 
     async def setUp(self) -> None:  # type: ignore[override]
+        without_collector(self)
         await deferLater(reactor, 0)  # so that the reactor has its own descriptors
         directory = tempfile.mkdtemp(prefix="sockhost-")  # short, for sockets
         self.host = MemoryUnitHost(directory, reactor=reactor)

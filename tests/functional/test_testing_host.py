@@ -8,7 +8,6 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor as _reactor
@@ -18,8 +17,11 @@ from twisted.trial.unittest import TestCase
 
 from sockhost.host import ExitStatus
 from sockhost.interfaces import ConfigError
+from sockhost.processes.child import live_pids
+from sockhost.processes.orphans import reap_all_orphans
 from sockhost.status import State
 from sockhost.testing.host import running_host
+from tests.functional.traces import children, without_collector
 
 reactor: Any = _reactor
 
@@ -59,16 +61,20 @@ class _Inner:
 
 def traces() -> object:
     """What a host could leave in its process."""
-    me = os.getpid()
-    children = sorted(Path(f"/proc/{me}/task/{me}/children").read_text().split())
+    # Orphans of earlier tests may have come to this process.
+    reap_all_orphans(live_pids)
     descriptors = len(os.listdir("/proc/self/fd"))
-    return children, descriptors, threading.active_count(), list(sys.path)
+    return children(), descriptors, threading.active_count(), list(sys.path)
 
 
 class RunningHostTests(TestCase):
     """Tests for L{running_host}."""
 
-    timeout = 30
+    timeout = 60
+
+    def setUp(self) -> None:
+        """Count what is open."""
+        without_collector(self)
 
     async def test_framing(self) -> None:
         """A socket of any framing can be spoken to; an unknown one is refused."""
@@ -144,7 +150,11 @@ class RunningHostTests(TestCase):
         self.assertIn("echo_for_a_test", sys.modules)
         await case.end()
         await client.close()
-        await deferLater(reactor, 0.05)
+        # What ends is seen to end within a moment.
+        for _ in range(500):
+            if traces() == before:
+                break
+            await deferLater(reactor, 0.02)
         self.assertEqual(traces(), before)
         self.assertFalse(host.directory.exists())
         self.assertNotIn("echo_for_a_test", sys.modules)

@@ -17,7 +17,7 @@ from typing import Any
 
 from twisted.internet import reactor as _reactor
 from twisted.internet.task import deferLater
-from twisted.trial.unittest import TestCase
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from sockhost.processes.child import live_pids
 from sockhost.processes.orphans import reap_all_orphans
@@ -49,6 +49,16 @@ def traces(directory: str) -> Callable[[], object]:
         return descriptors(), children(), found, notes
 
     return look
+
+
+def without_collector(case: SynchronousTestCase) -> None:
+    """
+    Have the collector of garbage close nothing during a test that counts what is
+    open: neither what earlier tests have left to it, nor what this one leaks.
+    """
+    gc.collect()
+    gc.disable()
+    case.addCleanup(gc.enable)
 
 
 def descriptors() -> list[str]:
