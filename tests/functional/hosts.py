@@ -9,6 +9,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -184,13 +185,25 @@ MARK = "SOCKHOST_TEST_DIRECTORY"
 
 
 def kill_marked(directory: str) -> None:
-    """Kill all processes that a test's processes left behind."""
+    """Kill all processes that a test's processes left behind, until none is."""
+    while left := marked(directory):
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        # A test that counts processes may be the next.
+        time.sleep(0.005)
+
+
+def marked(directory: str) -> list[int]:
+    """Name the processes that those of a test have started."""
     wanted = f"{MARK}={directory}".encode()
+    found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             with suppress(OSError):
                 if wanted in (entry / "environ").read_bytes().split(b"\0"):
-                    os.kill(int(entry.name), signal.SIGKILL)
+                    found.append(int(entry.name))
+    return found
 
 
 def pause(seconds: float) -> Deferred[None]:

@@ -5,7 +5,10 @@ A socket unit with real workers, for the functional tests of them.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
+import shutil
+import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
@@ -63,6 +66,8 @@ def alive(pid: int) -> bool:
 
 def descriptors(pid: int) -> list[str]:
     """List what the descriptors of a process lead to, without the numbers."""
+    # What an earlier test left to the collector may go at any time.
+    gc.collect()
     directory, links = f"/proc/{pid}/fd", []
     for name in os.listdir(directory):
         # The one that lists this directory is closed by now.
@@ -87,13 +92,9 @@ class WorkerCase(TestCase):
     def setUp(self) -> None:
         """Make a directory, and a module name that was never imported."""
         become_subreaper()
-        self.directory = self.mktemp()
-        os.mkdir(self.directory)
-        # A path in the test directory may be too long for a Unix socket.
-        short = f"/tmp/sockhost-test-{os.getpid()}-{self._testMethodName[5:25]}"
-        os.symlink(os.path.abspath(self.directory), short)
-        self.addCleanup(os.unlink, short)
-        self.directory = short
+        # A path in the directory of trial may be too long for a Unix socket.
+        self.directory = tempfile.mkdtemp(prefix="sockhost-")
+        self.addCleanup(shutil.rmtree, self.directory)
         self.losses: list[Failure] = []
         self.units: list[WorkerSocketUnit] = []
         self.write(handler())
@@ -173,10 +174,10 @@ class WorkerCase(TestCase):
         return await deferToThread(self._ask, question)
 
     def _ask(self, question: bytes) -> bytes:
-        with BlockingClient(self.path("kv.sock"), timeout=10) as client:
+        with BlockingClient(self.path("kv.sock"), timeout=30) as client:
             return client.request(question)
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 10) -> None:
+    async def until(self, condition: Callable[[], bool], seconds: float = 40) -> None:
         """Wait for something to come true."""
         end = time.monotonic() + seconds
         while not condition():
