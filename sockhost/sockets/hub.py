@@ -16,11 +16,12 @@ L{hubreactor<sockhost.sockets.hubreactor>}.
 
 from __future__ import annotations
 
+import os
 import select
 from collections.abc import Callable
 from functools import partial
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 from weakref import WeakValueDictionary
 
 from twisted.internet.interfaces import IDelayedCall, IReadDescriptor
@@ -91,9 +92,12 @@ class Hub:
     @ivar greedy: the descriptors of those who have read all of their share and
         may have more, those who wait for the longest time in front.
     @ivar muted: the descriptors of which nothing is told.
+    @cvar shared: whether another process may have our descriptors, too.
     """
 
     _log = Logger()
+
+    shared: ClassVar[bool] = False
 
     def __init__(self, reactor: Any) -> None:
         """
@@ -149,13 +153,21 @@ class Hub:
         """
         if fd not in self.muted:
             self.poller.unregister(fd)
-        self.forget(fd)
+        self._drop(fd)
 
     def forget(self, fd: int) -> None:
         """
         Like L{unwatch}, for a descriptor that is closed right after this:
         closing removes it from the epoll without another call of the kernel.
         """
+        if self.shared:
+            # Not if it is open elsewhere: its end would be told for ever, to
+            # whoever has this number next.
+            self.unwatch(fd)
+        else:
+            self._drop(fd)
+
+    def _drop(self, fd: int) -> None:
         del self.watched[fd]
         if self.greedy:
             self.greedy.pop(fd, None)
@@ -331,6 +343,19 @@ class Hub:
         self.watched.clear()
         self.greedy.clear()
         self.muted.clear()
+
+
+def _share() -> None:
+    Hub.shared = True
+
+
+def _own() -> None:
+    Hub.shared = False
+
+
+# What is executed by a child of subprocess has none of them; what a handler
+# forks, as multiprocessing does, has them all.
+os.register_at_fork(before=_share, after_in_child=_own)
 
 
 # By the id of the reactor, which cannot be another's while its hub holds it.

@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from sockhost.interfaces import IClient
+from sockhost.sockets.hub import Hub
 from sockhost.sockets.limits import Limits
 from sockhost.sockets.wire import HEADER, pack
 from tests.functional.livehub import Answering, LiveHub
@@ -177,3 +178,44 @@ class HostileTests(SynchronousTestCase):
         live.hub.connectionLost(Failure(RuntimeError("over")))
         self.assertEqual(live.handler.here, 0)
         self.assertEqual(live.hub.fileno(), -1)
+
+
+class ForkTests(SynchronousTestCase):
+    """A process that a handler has forked, and that has all descriptors."""
+
+    def setUp(self) -> None:
+        """Serve a client, and fork."""
+        self.live = LiveHub(Answering())
+        self.addCleanup(self.live.close)
+        self.addCleanup(setattr, Hub, "shared", Hub.shared)
+        client = self.live.client()
+        self.live.turn()
+        ends, end = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            client.close()
+            os.close(end)
+            os.read(ends, 1)
+            os._exit(Hub.shared)
+        os.close(ends)
+        self.addCleanup(self.join, pid)
+        self.addCleanup(os.close, end)
+        client.close()
+        # The child closes its copy of that end in its own time.
+        self.live.until(lambda: not self.live.server.status()["clients"])
+
+    def join(self, pid: int) -> None:
+        """Wait for its end."""
+        self.assertEqual(os.waitpid(pid, 0), (pid, 0))
+
+    def test_gone(self) -> None:
+        """Of a client that is gone nothing is told any more."""
+        self.assertEqual(cast(Any, self.live.hub._epoll).poll(0), [])
+
+    def test_next(self) -> None:
+        """Nor to the one who has its number."""
+        client = self.live.client()
+        self.addCleanup(client.close)
+        self.live.turn()
+        self.assertEqual(self.live.server.status()["clients"], 1)
+        self.assertEqual(cast(Any, self.live.hub._epoll).poll(0), [])
