@@ -134,6 +134,9 @@ class QuietOnes(Protocol):
     def reconsider(self) -> None:
         """The limits have changed."""
 
+    def go_on(self) -> None:
+        """Read from those again who were not read from, if that may be now."""
+
 
 class Surroundings(Protocol):
     """

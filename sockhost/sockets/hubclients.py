@@ -206,6 +206,9 @@ class HubClients:
         self.simple = self._is_simple()
         if not self.simple:
             self.wake()
+
+    def go_on(self) -> None:
+        """Read from those again who were not read from, if that may be now."""
         for each in self:
             if not each.reading:
                 each.balance()

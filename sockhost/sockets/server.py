@@ -112,7 +112,9 @@ class FrameServer:
         self._hurried = False
         self._sessions: set[Session] = set()
         self._quiet: list[QuietOnes] = []
-        self._holdings = Holdings(lambda: self._limits.max_buffered, self._holders)
+        self._holdings = Holdings(
+            reactor, lambda: self._limits.max_buffered, self._holders, self._go_on
+        )
         self._patience = Patience(reactor, lambda: self._limits, lambda: self._sessions)
         self._farewells: set[Deferred[None]] = set()
         self._waits: list[_Wait] = []
@@ -176,9 +178,7 @@ class FrameServer:
         self._limits = limits
         for each in self._quiet:
             each.reconsider()
-        for session in list(self._sessions):
-            # It may be allowed more than before, and be waiting for that.
-            session.progress()
+        self._go_on()
         self._patience.reconsider()
 
     @property
@@ -326,8 +326,16 @@ class FrameServer:
                 session.end(CLOSING, None)
         await self._until(self._empty, FAREWELL)
         self._cancel_farewells()
+        self._holdings.close()
         if self.trace is not None:
             self.trace.close()
+
+    def _go_on(self) -> None:
+        # They may be allowed more than before, and be waiting for that.
+        for quiet in self._quiet:
+            quiet.go_on()
+        for session in list(self._sessions):
+            session.progress()
 
     def _holders(self) -> Iterable[Session]:
         for quiet in self._quiet:

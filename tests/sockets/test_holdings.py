@@ -5,9 +5,10 @@ Tests for L{sockhost.sockets.holdings}.
 from __future__ import annotations
 
 from attrs import define, field
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from sockhost.sockets.holdings import TOO_MUCH, Holdings
+from sockhost.sockets.holdings import RELIEF, TOO_MUCH, Holdings
 from sockhost.sockets.limits import REQUEST, Limits
 from sockhost.sockets.wire import HEADER, pack
 from tests.sockets.fakes import Connection, Later, Scripted, Served
@@ -38,8 +39,42 @@ class HoldingsTests(SynchronousTestCase):
     def setUp(self) -> None:
         """Make three holders, with a limit of 100."""
         self.limit = 100
-        self.holdings = Holdings(lambda: self.limit, lambda: self.holders)
+        self.clock, self.relieved = Clock(), 0
+        self.holdings = Holdings(
+            self.clock, lambda: self.limit, lambda: self.holders, self.relieve
+        )
         self.holders = [Someone(self.holdings) for _ in range(3)]
+
+    def relieve(self) -> None:
+        """Count."""
+        self.relieved += 1
+
+    def test_relief(self) -> None:
+        """Who was told that it is tight is tried again soon after it is not, once."""
+        self.holders[0].hold(80)
+        self.assertTrue(self.holdings.tight)
+        self.clock.advance(RELIEF)
+        self.holders[0].hold(70)
+        self.assertEqual(self.relieved, 0)
+        self.holders[0].hold(60)
+        self.clock.advance(RELIEF)
+        self.holders[0].hold(50)
+        self.clock.advance(RELIEF)
+        self.assertEqual((self.relieved, self.clock.getDelayedCalls()), (1, []))
+
+    def test_nobody_hindered(self) -> None:
+        """If nobody was told there is nothing to do."""
+        self.holders[0].hold(80)
+        self.holders[0].hold(0)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_close(self) -> None:
+        """In the end nobody is tried again."""
+        self.holders[0].hold(80)
+        self.assertTrue(self.holdings.tight)
+        self.holders[0].hold(0)
+        self.holdings.close()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_tight(self) -> None:
         """It is tight above three quarters of the limit."""
@@ -185,6 +220,22 @@ class ServerHoldingsTests(SynchronousTestCase):
         self.assertEqual(len(later.made), 2)
         later[0].callback(None)
         self.assertEqual(self.served.handler.frames, [b"a", b"c", b"b"])
+
+    def test_not_tight_any_more(self) -> None:
+        """They are read from again when it is not, though they are owed the same."""
+        later = Later()
+        self.serve(Scripted(answer=later), max_buffered=10_000)
+        waiting, big = (self.served.connect() for _ in range(2))
+        waiting.send(b"a")
+        big.protocol.dataReceived(HEADER.pack(9000) + b"x" * 8000)
+        waiting.send(b"b")
+        waiting.send(b"c")
+        self.assertEqual(self.reading(waiting), [False])
+        self.assertNotIn(b"c", self.served.handler.frames)
+        big.lose()
+        self.served.clock.advance(RELIEF)
+        self.assertEqual(self.reading(waiting), [True])
+        self.assertEqual(self.served.handler.frames, [b"a", b"b", b"c"])
 
     def reading(self, *connections: Connection) -> list[bool]:
         """Say who is read from."""
