@@ -27,7 +27,6 @@ from sockhost.interfaces import (
     IUsableUnit,
 )
 from sockhost.plugins import kinds
-from sockhost.processes.orphans import become_subreaper
 from sockhost.redis.settings import RedisConfig
 from sockhost.sockets.reconnecting import SocketClientConfig
 from sockhost.sockets.settings import SocketConfig
@@ -48,6 +47,7 @@ from tests.functional.traces import (
     traces,
     until,
 )
+from tests.functional.worker_case import inherit_orphans
 from tests.workers.hosts import socket_unit
 
 KINDS = kinds()
@@ -150,7 +150,7 @@ def real_socket(case: TestCase) -> UnitFixture:
 
 def real_workers(case: TestCase) -> UnitFixture:
     """A socket that two workers serve."""
-    become_subreaper()
+    inherit_orphans(case)
     directory = str(short_directory(case))
     host, config = socket_unit(
         reactor, directory, handler=write_handler(directory), workers=2

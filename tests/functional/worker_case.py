@@ -82,6 +82,17 @@ def title(pid: int) -> str:
         return file.read().rstrip("\0")
 
 
+def inherit_orphans(case: TestCase) -> None:
+    """Get the workers of dead prototypes, as a host does, until a test ends."""
+
+    def no_more() -> None:
+        become_subreaper(False)
+        reap_all_orphans(live_pids)
+
+    become_subreaper()
+    case.addCleanup(no_more)
+
+
 class WorkerCase(TestCase):
     """
     A unit with real workers.
@@ -91,7 +102,7 @@ class WorkerCase(TestCase):
 
     def setUp(self) -> None:
         """Make a directory, and a module name that was never imported."""
-        become_subreaper()
+        inherit_orphans(self)
         # A path in the directory of trial may be too long for a Unix socket.
         self.directory = tempfile.mkdtemp(prefix="sockhost-")
         self.addCleanup(shutil.rmtree, self.directory)
@@ -111,7 +122,6 @@ class WorkerCase(TestCase):
             await unit.stop()
             self.assertEqual([pid for pid in pids if pid and alive(pid)], [])
         self.assertFalse(os.path.exists(self.path("kv.sock")))
-        reap_all_orphans(live_pids)
 
     def path(self, name: str) -> str:
         """Make a path in the directory of this test."""
