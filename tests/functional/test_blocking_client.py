@@ -55,16 +55,14 @@ class BlockingClientTests(ServedTestCase):
     async def test_timeout(self) -> None:
         """A frame that does not come in time can still be waited for."""
 
-        def impatient(client: BlockingClient) -> tuple[bool, bytes]:
-            client.send(b"wait")
-            try:
-                client.receive()
-            except TimeoutError:
-                timed_out = True
+        def impatient(client: BlockingClient) -> bytes:
+            client.send(b"hold")
+            self.assertRaises(TimeoutError, client.receive)
             client._timeout = 10
-            return timed_out, client.receive()
+            reactor.callFromThread(self.handler.held.callback, None)
+            return client.receive()
 
-        self.assertEqual(await self.ask(impatient, 0.01), (True, b"wait"))
+        self.assertEqual(await self.ask(impatient, 0.05), b"hold")
 
     async def test_late_answer(self) -> None:
         """An answer that comes too late is nobody's, least of all the next one's."""

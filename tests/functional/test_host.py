@@ -373,15 +373,26 @@ class OrphanTests(HostCase):
             """
             [unit.forker]
             kind = "process"
-            argv = ["/bin/sh", "-c", "setsid sleep 0.3 & exec sleep 1000"]
+            argv = ["/bin/sh", "-c", "setsid sleep 1000 & exec sleep 1000"]
             """,
         )
         running = self.twistd()
         await running.says("ready; steer it")
-        await pause(0.2)
         child = (await self.unit("forker"))["details"]["pid"]
+        [grandchild] = await self.own_session(child)
         os.kill(child, signal.SIGKILL)
         await self.until("forker", restarts=1, state="up")
-        await pause(0.8)
-        states = [state(pid) for pid in children(running.pid)]
-        self.assertNotIn("Z", states)
+        while grandchild not in children(running.pid):
+            self.assertTrue(alive(grandchild))
+            await pause(0.02)
+        os.kill(grandchild, signal.SIGKILL)
+        while state(grandchild) != "X":
+            await pause(0.02)
+
+    async def own_session(self, child: int) -> list[int]:
+        """Wait for a process below a child that has a session of its own."""
+        while True:
+            found = [pid for pid in descendants(child) if os.getsid(pid) == pid]
+            if found:
+                return found
+            await pause(0.02)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from typing import Any
 
 from tests.functional.hosts import HostCase, descendants, gone, pause
@@ -36,12 +37,17 @@ class DaemonTests(HostCase):
         self.addCleanup(self.kill_leftover)
         self.write(
             "sockhost.toml",
-            SLEEPER + "ready = { delay = 1.0 }\n",
+            SLEEPER + f'ready = {{ connect = "unix:{self.directory}/late" }}\n',
         )
         parent = self.daemon()
         while not (self.run_dir / "control.sock").exists():
             await pause(0.02)
+        await pause(0.3)
         self.assertIsNone(parent.status)
+        late = socket.socket(socket.AF_UNIX)
+        self.addCleanup(late.close)
+        late.bind(str(self.directory / "late"))
+        late.listen()
         self.assertEqual(await parent.ends(), 0, parent.output)
         status = await self.ask("GET", "/host")
         self.assertEqual(status["phase"], "ready")

@@ -79,9 +79,11 @@ class SignalTests(HostCase):
         await running.says("logs are reopened")
         while not (log.exists() and b"tick" in log.read_bytes()):
             await pause(0.02)
+        notes = self.directory / "notes"
+        while "reconfigure" not in notes.read_text():
+            await pause(0.02)
         await pause(0.1)
-        notes = (self.directory / "notes").read_text()
-        self.assertEqual(notes, "startup\nreopen_logs\nreconfigure\n")
+        self.assertEqual(notes.read_text(), "startup\nreopen_logs\nreconfigure\n")
 
     async def test_stop_twice(self) -> None:
         """A second TERM cuts the grace short, and runs no hook twice."""

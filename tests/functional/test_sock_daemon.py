@@ -142,9 +142,9 @@ class SockDaemonTests(SockDaemonCase):
         self.assertIsNone(running.status)
         ended = reactor.seconds()
         watched.signal("KILL")
-        self.assertEqual(await running.ends(), 69, running.output)
+        await running.says(f"process {pid} is gone")
         self.assertLess(reactor.seconds() - ended, 5)
-        self.assertIn(f"process {pid} is gone", running.output)
+        self.assertEqual(await running.ends(), 69, running.output)
         self.assert_nothing_left()
 
     async def test_4(self) -> None:

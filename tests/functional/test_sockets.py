@@ -45,13 +45,16 @@ class Echo:
         self.clients: list[IClient] = []
         self.gone: list[Disconnected] = []
         self.on_gone: Deferred[Disconnected] = Deferred()
+        self.held: Deferred[None] = Deferred()
 
     def connected(self, client: IClient) -> None:
         """Note it."""
         self.clients.append(client)
 
     async def received(self, client: IClient, frame: bytes) -> bytes:
-        """Answer, after a moment if asked to."""
+        """Answer; after a moment, or when the test says so, if asked to."""
+        if frame == b"hold":
+            await self.held
         if frame.startswith(b"wait"):
             await deferLater(reactor, 0.05)
         return frame

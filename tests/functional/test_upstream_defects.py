@@ -15,7 +15,7 @@ from sockhost.interfaces import Disconnected
 from sockhost.sockets.blocking import BlockingClient
 from sockhost.sockets.client import connect
 from sockhost.sockets.wire import HEADER, pack
-from tests.functional.hosts import SOCKHOST, Running, pause, reactor
+from tests.functional.hosts import SOCKHOST, Running, pause, reactor, state
 from tests.functional.upstream import (
     DefectCase,
     configuration,
@@ -161,6 +161,7 @@ class ClientsTests(DefectCase):
         self.assertEqual(await deferToThread(read_all, raw), pack(b"earlier"))
         bystander.sendall(pack(b"x"))
         self.assertEqual(await deferToThread(bystander.recv, 100), pack(b"x"))
+        await running.says("RuntimeError: asked to")
         self.assertEqual(running.output.count("RuntimeError: asked to"), 1)
         await self.stopped(running)
 
@@ -261,6 +262,9 @@ class ClientsTests(DefectCase):
         self.assertIn("eventpoll", ours)
         await self.ask("POST", "/units/child/start")
         child = (await self.until("child", state="up"))["details"]["pid"]
+        # Until it sleeps it may have the libraries open that it loads.
+        while state(child) != "S":
+            await pause(0.01)
         self.assertEqual(sorted(os.listdir(f"/proc/{child}/fd")), ["0", "1", "2"])
         theirs = descriptors_of(child)
         self.assertEqual(

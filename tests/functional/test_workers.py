@@ -51,6 +51,8 @@ class ServingTests(WorkerCase):
             handler(
                 top="from twisted.internet import reactor\n"
                 "from twisted.internet.task import deferLater\n"
+                "def leave():\n"
+                "    reactor.callLater(0.2, os._exit, 7)\n"
                 "def born():\n"
                 "    n = 0\n"
                 "    while True:\n"
@@ -60,10 +62,11 @@ class ServingTests(WorkerCase):
                 "        except FileExistsError:\n"
                 "            n += 1",
                 startup="self.over, n = False, born()\n"
+                "        d = deferLater(reactor, [0.1, 1.5, 2.0][n])\n"
+                "        d.addCallback(lambda _: setattr(self, 'over', True))\n"
                 "        if n == 0:\n"
-                "            reactor.callLater(0.3, os._exit, 7)\n"
-                "        d = deferLater(reactor, [0.1, 1.0, 1.5][n])\n"
-                "        return d.addCallback(lambda _: setattr(self, 'over', True))",
+                "            d.addCallback(lambda _: leave())\n"
+                "        return d",
                 received="return b'%d %d' % (self.over, os.getpid())",
             )
         )

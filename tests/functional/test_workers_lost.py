@@ -97,6 +97,8 @@ class LossTests(WorkerCase):
             await self.until(
                 lambda old=pid: self.workers().get(1) not in (None, old)  # type: ignore[misc]
             )
+        # The last one's may be open a moment longer than its successor takes.
+        await self.until(lambda: len(descriptors(os.getpid())) <= len(before))
         self.assertEqual(descriptors(os.getpid()), before)
 
     async def test_import_fails_later(self) -> None:
@@ -121,7 +123,7 @@ class LossTests(WorkerCase):
         pids = [status["prototype"]["pid"]]
         pids += [worker["pid"] for worker in status["workers"]]
         self.assertEqual(len(pids), 3)
-        end = time.monotonic() + 5
+        end = time.monotonic() + 30
         while any(map(alive, pids)) and time.monotonic() < end:
             time.sleep(0.01)
         self.assertEqual([pid for pid in pids if alive(pid)], [])

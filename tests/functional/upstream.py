@@ -77,7 +77,7 @@ class SlowShutdown:
 class SlowStartup(SlowShutdown):
     async def startup(self):
         note("startup begins")
-        await deferLater(reactor, 1.0)
+        await deferLater(reactor, 60.0)
         note("startup ends")
 
 
