@@ -43,6 +43,8 @@ class ClusterListening:
     _pubsub: ClusterPubSub | None = None
     _cache: ClusterCache | None = None
     _on_push: PushHandler | None = None
+    # Why nobody can listen.
+    _unheard: BaseException | None = None
 
     if TYPE_CHECKING:
 
@@ -64,6 +66,7 @@ class ClusterListening:
         node.client.on_push = self._on_push
 
     def _end_listening(self, reason: BaseException) -> None:
+        self._unheard = reason
         if self._pubsub is not None:
             self._pubsub.end(reason)
 
@@ -77,6 +80,7 @@ class ClusterListening:
 
     def go_on(self) -> None:
         """For what owns the connections: listen again to what is wished."""
+        self._unheard = None
         if self._pubsub is not None:
             self._pubsub.go_on()
 
@@ -101,6 +105,8 @@ class ClusterListening:
             self._pubsub = ClusterPubSub(
                 self, self._clock, PushRouter(), nodes=self._nodes
             )
+            if self._unheard is not None:
+                self._pubsub.end(self._unheard)
         return self._pubsub
 
     def monitor(

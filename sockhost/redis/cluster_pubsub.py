@@ -189,9 +189,10 @@ class ClusterPubSub(PubSub):
 
     def end(self, reason: BaseException) -> None:
         """See L{PubSub.end}."""
+        # First: nobody subscribes again when he hears of the others.
+        PubSub.end(self, reason)
         for hub in [self._sharded, *self._pausing]:
             hub.end(reason)
-        PubSub.end(self, reason)
 
     def rest(self) -> None:
         """Leave no connection and no timer, until L{go_on}; wishes stay."""

@@ -27,7 +27,7 @@ from functools import partial
 from weakref import WeakSet
 
 from attrs import define, field
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -139,6 +139,8 @@ class SubscriptionHub:
 
         @return: like that of L{Subscription.subscribe}.
         """
+        if self._ended is not None:
+            return fail(self._ended)
         done: Deferred[None] = Deferred(lambda _: self._withdraw(call))
         call = _Call(subscription, mode, set(names), done)
         for name in names:

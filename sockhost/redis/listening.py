@@ -34,6 +34,8 @@ class ListeningClient:
     _decode: str | None
     _pubsub: PubSub | None = None
     _cache: Cache | None = None
+    # Why nobody can listen.
+    _unheard: BaseException | None = None
 
     if TYPE_CHECKING:
 
@@ -68,10 +70,12 @@ class ListeningClient:
         self._decode = encoding
 
     def _listen_again(self) -> None:
+        self._unheard = None
         if self._pubsub is not None:
             self._pubsub.reopen()
 
     def _end_listening(self, reason: BaseException) -> None:
+        self._unheard = reason
         if self._pubsub is not None:
             self._pubsub.end(reason)
 
@@ -93,6 +97,8 @@ class ListeningClient:
         """Published messages."""
         if self._pubsub is None:
             self._pubsub = PubSub(self, self._clock, self._pushes)
+            if self._unheard is not None:
+                self._pubsub.end(self._unheard)
         return self._pubsub
 
     def monitor(

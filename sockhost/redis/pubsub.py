@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Protocol
+from weakref import WeakSet
 
 from attrs import define, field
 from twisted.internet.defer import CancelledError, Deferred
@@ -153,7 +154,10 @@ class PubSub:
     _router: PushRouter
     _hub: SubscriptionHub = field(init=False)
     _own: OwnConnection = field(init=False)
+    # Those with a connection of their own, while something is wished of them.
     _private: dict[SubscriptionHub, OwnConnection] = field(factory=dict)
+    _hubs: WeakSet[SubscriptionHub] = field(factory=WeakSet)
+    _ended: BaseException | None = None
 
     def __attrs_post_init__(self) -> None:
         self._hub = SubscriptionHub(self._router)
@@ -233,7 +237,8 @@ class PubSub:
 
     def end(self, reason: BaseException) -> None:
         """End all subscriptions."""
-        for hub in [self._hub, *self._private]:
+        self._ended = reason
+        for hub in [self._hub, *self._hubs]:
             hub.end(reason)
         for own in [self._own, *self._private.values()]:
             own.stop()
@@ -241,6 +246,7 @@ class PubSub:
 
     def reopen(self) -> None:
         """Let there be subscriptions again, after L{end}."""
+        self._ended = None
         self._hub.reopen()
 
     def _begin(
@@ -277,4 +283,7 @@ class PubSub:
             own.stop()
 
         hub.on_wish, hub.on_idle = wish, idle
+        self._hubs.add(hub)
+        if self._ended is not None:
+            hub.end(self._ended)
         return hub

@@ -70,6 +70,25 @@ class ClusterListeningTests(SynchronousTestCase):
         self.failureResultOf(waiting, RedisConnectionError)
         self.failureResultOf(paused, RedisConnectionError)
 
+    def test_shard_again_when_closed(self) -> None:
+        """Who listens again when he hears of that is told so too, and at once."""
+        again: list[Any] = []
+        for overflow in ("drop-oldest", "pause"):
+            one = self.client.pubsub.subscription(overflow=overflow)
+            asked = one.ssubscribe("s")
+            asked.addErrback(lambda _, one=one: again.append(one.ssubscribe("t")))
+        self.successResultOf(self.client.close())
+        for each in again:
+            self.failureResultOf(each, RedisConnectionError)
+        self.assertEqual(len(again), 2)
+
+    def test_of_closed(self) -> None:
+        """One that was closed before anybody listened has no subscriptions."""
+        self.successResultOf(self.client.close())
+        for overflow in ("drop-oldest", "pause"):
+            asked = self.client.pubsub.ssubscribe("s", overflow=overflow)
+            self.failureResultOf(asked, RedisConnectionError)
+
     def test_closed_and_started(self) -> None:
         """A client that was closed takes new wishes when its unit is started."""
         pubsub = self.client.pubsub

@@ -109,6 +109,14 @@ class SharedTests(_ClientCase):
         self.clock.advance(5)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_subscribed_when_closed(self) -> None:
+        """Who subscribes when he hears that his client is closed is told so too."""
+        again: list[Deferred[None]] = []
+        one = self.client.pubsub.subscription()
+        one.subscribe("a").addErrback(lambda _: again.append(one.subscribe("b")))
+        self.client.close()
+        self.failureResultOf(again[0], RedisConnectionError)
+
     def test_bad_overflow(self) -> None:
         """What is to happen beyond the limit is one of three."""
         with self.assertRaises(ValueError):
@@ -149,6 +157,25 @@ class PauseTests(_ClientCase):
         self.successResultOf(closing)
         self.assertTrue(wire.aborted)
         self.assertEqual(subscription.buffered, 2)
+
+    def test_closed_without_wish(self) -> None:
+        """One that listens to nothing yet ends with the client too."""
+        one = self.client.pubsub.subscription(overflow="pause")
+        waiting = one.next()
+        self.client.close()
+        self.failureResultOf(waiting, RedisConnectionError)
+
+    def test_of_closed(self) -> None:
+        """A client that is closed has none any more, and again when it is used."""
+        self.client.close()
+        for overflow in ("drop-oldest", "pause"):
+            asked = self.client.pubsub.subscribe("a", overflow=overflow)
+            self.failureResultOf(asked, RedisConnectionError)
+        self.clock.advance(0)
+        self.attach()
+        again = self.client.pubsub.subscribe("a", overflow="pause")
+        self.own[-1].send(push(b"subscribe", b"a", 1))
+        self.successResultOf(again)
 
     def test_paused_through_loss(self) -> None:
         """One that is full when its connection is lost does not read the next."""
