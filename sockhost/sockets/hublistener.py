@@ -109,9 +109,9 @@ class HubListener(UnixListener):
             self._clients = self._new_clients()
         # Whether nothing is to be asked about a client.
         free = server.door.is_open(limits) and not limits.max_clients
-        free = free and not server.draining
         count = 0
-        while count < self._burst and self._accept(free):
+        # The handler may drain it for one of them.
+        while count < self._burst and self._accept(free and not server.draining):
             count += 1
         full = count == self._burst
         self._burst = min(ACCEPT_BURST, 2 * count) if full else max(1, count)

@@ -199,6 +199,20 @@ class HubListenerTests(SynchronousTestCase):
         self.turn()
         self.assertEqual(self.server.counters.refused_for, {DRAINING: 1})
 
+    def test_drained_by_another(self) -> None:
+        """Nor does who waited beside the one that made it drain."""
+
+        def drain(_client: object) -> None:
+            self.server.drain(0)
+
+        self.handler.greet = drain
+        self.listener._burst = 3
+        for _ in range(3):
+            self.client()
+        self.turn(2)
+        self.assertEqual(len(self.handler.clients), 1)
+        self.assertEqual(self.server.totals.refused_for, {DRAINING: 2})
+
     def test_exhausted(self) -> None:
         """Without descriptors it pauses, says so once, and goes on by itself."""
         with capturedLogs() as logged:
