@@ -52,12 +52,23 @@ class Pulse:
 
     def _beat(self) -> None:
         self._call = None
+        if self.silent and not self.held:
+            # A reactor that was busy has not read yet what has come meanwhile.
+            self._call = self._clock.callLater(0, self._judge)
+        else:
+            self._go_on()
+
+    def _judge(self) -> None:
+        self._call = None
+        if self.silent and not self.held:
+            self._stalled()
+        else:
+            self._go_on()
+
+    def _go_on(self) -> None:
         if self.held:
             self.silent = False
             self.start()
-            return
-        if self.silent:
-            self._stalled()
             return
         self.silent = True
         self.start()

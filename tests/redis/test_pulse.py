@@ -49,6 +49,24 @@ class PulseTests(SynchronousTestCase):
         self.assertEqual((len(self.pings), self.stalls), (1, 1))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_unread(self) -> None:
+        """What has come while the reactor was busy is read before it is judged."""
+        self.clock.advance(10)
+        # What the reactor reads next, when all is done whose time has come.
+        self.clock.callLater(10, setattr, self.pulse, "silent", False)
+        self.clock.advance(10)
+        self.assertEqual((len(self.pings), self.stalls), (2, 0))
+        self.clock.advance(10)
+        self.assertEqual((len(self.pings), self.stalls), (2, 1))
+
+    def test_stop_before_judged(self) -> None:
+        """A stop in between is the end, and silence is not told any more."""
+        self.clock.advance(10)
+        self.clock.callLater(10, self.pulse.stop)
+        self.clock.advance(10)
+        self.assertEqual((len(self.pings), self.stalls), (1, 0))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_other_signs(self) -> None:
         """Anything that is heard counts, and the next ping is sent all the same."""
         self.clock.advance(10)
