@@ -34,7 +34,7 @@ class RestrictedTests(TestCase):
             username="tiny",
             password="pw",
             client_name="small",
-            ping_interval=0.1,
+            ping_interval=0.5,
         )
         self.addCleanup(self.client.abort)
 
@@ -68,7 +68,7 @@ class RestrictedTests(TestCase):
     async def test_pings(self) -> None:
         """A ping that is refused is a sign of life, too."""
         connection = self.client.connection
-        await deferLater(CLOCK, 0.5)
+        await deferLater(CLOCK, 1.6)
         self.assertIs(self.client.connection, connection)
         self.assertEqual(await self.client.get("k"), b"v")
 

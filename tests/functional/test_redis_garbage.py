@@ -65,7 +65,8 @@ class GarbageTests(TestCase):
         self.server.suspend()
         sent = client.execute("PING")
         ref = weakref.ref(sent)
-        # Until it was sent.
+        # Until it was sent: the first may be over before the reactor gets to that.
+        await deferLater(CLOCK, 0)
         await deferLater(CLOCK, 0.01)
         await client.abort()
         self.server.resume()
