@@ -69,8 +69,8 @@ class FrameClient(Protocol):
 
     @property
     def is_connected(self) -> bool:
-        """C{False} once the connection is lost."""
-        return self._lost is None
+        """C{False} once the connection is lost, or cut off for an error."""
+        return self._lost is None and self._error is None
 
     def request(self, payload: bytes, timeout: float | None = None) -> Deferred[bytes]:
         """

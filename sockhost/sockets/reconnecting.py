@@ -94,7 +94,7 @@ class LastingClient:
     @property
     def connected(self) -> bool:
         """Whether there is a connection."""
-        return self._client is not None
+        return self._usable() is not None
 
     def when_connected(self) -> Deferred[None]:
         """
@@ -105,7 +105,7 @@ class LastingClient:
             waiting.
         """
         waiting: Deferred[None] = Deferred(self._forget)
-        if self._client is not None:
+        if self.connected:
             waiting.callback(None)
         elif self._dismissed:
             waiting.errback(_stopped())
@@ -134,9 +134,10 @@ class LastingClient:
         @raise Disconnected: there is no connection.
         @raise FrameError: the payload is too large.
         """
-        if self._client is None:
+        client = self._usable()
+        if client is None:
             raise Disconnected("there is no connection to the server")
-        self._client.send(payload)
+        client.send(payload)
 
     def expect(self) -> None:
         """A connection is about to be made.  The unit calls this."""
@@ -163,6 +164,12 @@ class LastingClient:
             if not each.called:
                 each.errback(_stopped())
 
+    def _usable(self) -> FrameClient | None:
+        # Whose request fails as the connection is lost may ask again before the
+        # unit has heard of that.
+        client = self._client
+        return client if client is not None and client.is_connected else None
+
     def _forget(self, waiting: Deferred[None]) -> None:
         # It is in the list no more while those who were in it are told.
         with suppress(ValueError):
@@ -174,14 +181,14 @@ class LastingClient:
 
     async def _request(self, payload: bytes, limit: float | None) -> bytes:
         begun, left = self._clock.seconds(), limit
-        while self._client is None:
+        while (client := self._usable()) is None:
             waiting = self.when_connected()
             if limit is not None and left is not None:
                 waiting.addTimeout(left, self._clock, _out_of_time(limit))
             await waiting
             if limit is not None:
                 left = max(0.0, limit - (self._clock.seconds() - begun))
-        return await self._client.request(payload, left)
+        return await client.request(payload, left)
 
 
 @implementer(IUsableUnit)

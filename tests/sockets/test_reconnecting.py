@@ -24,6 +24,7 @@ from sockhost.interfaces import (
     NoAnswer,
     UnitLost,
 )
+from sockhost.sockets.client import FrameClient
 from sockhost.sockets.reconnecting import (
     LINGER,
     POLICY,
@@ -143,6 +144,42 @@ class UnitTests(Case):
         protocol.dataReceived(pack(b"A"))
         self.assertEqual(self.successResultOf(asked), b"A")
         self.assertEqual(self.unit.status()["reconnects"], 1)
+
+    def test_asked_again_at_once(self) -> None:
+        """So does what is asked again by the one whose request the loss has failed."""
+        protocol, _ = self.up()
+        client = self.unit.client()
+
+        async def ask() -> bytes:
+            for _ in range(2):
+                try:
+                    return await client.request(b"a")
+                except Disconnected:
+                    self.assertFalse(client.connected)
+                    self.assertRaises(Disconnected, client.send, b"x")
+            raise AssertionError("it did not wait")
+
+        asked = Deferred.fromCoroutine(ask())
+        self.lose(protocol)
+        self.assertNoResult(asked)
+        protocol, line = self.up()
+        self.assertEqual(line.value(), pack(b"a"))
+        protocol.dataReceived(pack(b"A"))
+        self.assertEqual(self.successResultOf(asked), b"A")
+
+    def test_asked_again_too_late(self) -> None:
+        """And what is asked after an answer that did not come in time, by order."""
+        protocol, line = self.up()
+        late = self.unit.client().request(b"a", 1)
+        self.reactor.advance(1)
+        self.failureResultOf(late, NoAnswer)
+        self.assertTrue(line.aborted)
+        asked = self.unit.client().request(b"b")
+        self.lose(protocol)
+        self.assertNoResult(asked)
+        _, line = self.up()
+        self.assertEqual(line.value(), pack(b"b"))
+        asked.addErrback(lambda _: None)
 
     def test_late(self) -> None:
         """Answers that come in order are not trusted after one that is late."""
@@ -287,14 +324,13 @@ class LastingClientTests(Case):
         """Whoever waits for a connection is told of it."""
         waiting = self.client.when_connected()
         self.assertNoResult(waiting)
-        connection: Any = Deferred()
-        self.client.take(connection)
+        self.client.take(FrameClient())
         self.successResultOf(waiting)
         self.successResultOf(self.client.when_connected())
 
     def test_cancelled_by_another(self) -> None:
         """Whoever waits may be cancelled by another who did."""
-        self.check_cancelled(lambda: self.client.take(cast(Any, Deferred())))
+        self.check_cancelled(lambda: self.client.take(FrameClient()))
         self.client.take(None)
         self.check_cancelled(self.client.dismiss)
 
