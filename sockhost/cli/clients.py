@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
+from sockhost.cli.exits import ExitStatus, complain
 from sockhost.cli.reach import connect, refusals, run_dir_option
 from sockhost.cli.table import age, align
 from sockhost.cli.units import for_each
@@ -40,11 +41,22 @@ _COUNTS = ("frames_in", "frames_out", "bytes_in", "bytes_out", "in_flight", "que
 @run_dir_option
 def clients(unit: str, as_json: bool, run_dir: str | None) -> None:
     """Show who is connected to the socket of a UNIT."""
+    host = connect(run_dir)
     with refusals():
-        found = connect(run_dir).request("GET", target("units", unit, "clients"))
+        found = host.request("GET", target("units", unit, "clients"))
+        details = host.request("GET", target("units", unit))["details"]
     if as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
-        return
+    else:
+        _show(found)
+    silent = [one["index"] for one in details.get("workers", ()) if one.get("silent")]
+    for index in silent:
+        complain(f"worker {index} does not answer: its clients are not shown")
+    if silent:
+        raise click.exceptions.Exit(ExitStatus.TIMED_OUT)
+
+
+def _show(found: Sequence[Mapping[str, Any]]) -> None:
     if not found:
         click.echo("no clients")
         return

@@ -91,6 +91,7 @@ class WorkerUnit:
         self._starting: Deferred[None] | None = None
         self._watching: Deferred[None] | None = None
         self._stopping = False
+        self._silent = False
 
     def start(self, lost: Callable[[Failure], None]) -> Deferred[None]:
         """Fork a worker and wait until it is ready, and serves if there is a
@@ -112,11 +113,15 @@ class WorkerUnit:
         return succeed(False)
 
     def status(self) -> Mapping[str, object]:
-        """Say its process id and what it has done."""
+        """
+        Say its process id and what it has done, and whether it had no answer
+        when it was last asked about its clients.
+        """
         run = self._run
         if run is None:
             return {"pid": None}
-        return {"pid": run.pid, **run.counters}
+        silent = {"silent": True} if self._silent else {}
+        return {"pid": run.pid, **silent, **run.counters}
 
     def serve(self, listener: int) -> Deferred[None]:
         """
@@ -179,7 +184,13 @@ class WorkerUnit:
                 run.kill()
 
     async def _clients(self) -> list[dict[str, Any]]:
-        return await self._asked(lambda run: self._limited(run.clients())) or []
+        try:
+            found = await self._asked(lambda run: self._limited(run.clients()))
+        except NotAnswering:
+            self._silent = True
+            raise
+        self._silent = False
+        return found or []
 
     async def _kick(self, client: str) -> bool:
         return bool(await self._asked(lambda run: self._limited(run.kick(client))))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from tests.cli.memory import CommandTestCase, invoke
+from tests.control.fakes import unit
 from tests.control.test_api import CLIENT
 
 
@@ -36,6 +37,18 @@ class ClientsTests(CommandTestCase):
         """That nobody is connected is said."""
         self.host.connected["kv"] = []
         self.assertEqual(invoke("clients", "kv").out, "no clients\n")
+
+    def test_silent(self) -> None:
+        """A worker that did not answer is named, as its clients are missing."""
+        workers = [{"index": 1}, {"index": 2, "silent": True}]
+        self.host.units["kv"] = unit("kv", details={"workers": workers})
+        for more in ((), ("--json",)):
+            outcome = invoke("clients", "kv", *more)
+            self.assertIn("2.7", outcome.out)
+            self.assertEqual(
+                (outcome.status, outcome.err),
+                (75, "sockhost: worker 2 does not answer: its clients are not shown\n"),
+            )
 
     def test_other_kind(self) -> None:
         """A unit that is no socket has no clients."""

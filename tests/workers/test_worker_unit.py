@@ -333,6 +333,18 @@ class WorkerUnitTests(SynchronousTestCase):
             self.assertEqual(str(error), f"worker 1 has not answered in {limit:g} s")
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_silent(self) -> None:
+        """Its status says that it did not answer, until it does."""
+        run = self.up()
+        run.answer = Deferred()
+        asked = self.unit.clients()
+        self.clock.advance(ANSWER_LIMIT)
+        self.failureResultOf(asked, NotAnswering)
+        self.assertEqual(self.unit.status(), {"pid": 500, "silent": True, "clients": 1})
+        run.answer = succeed(None)
+        self.successResultOf(self.unit.clients())
+        self.assertNotIn("silent", self.unit.status())
+
     def test_requests_to_nobody(self) -> None:
         """What is asked while there is no worker, or while it ends, is done."""
         self.successResultOf(self.unit.unlisten())
