@@ -105,7 +105,7 @@ class LiveHub:
         self.hub.turn()
         self.clock.advance(0)
 
-    def until(self, condition: Callable[[], bool], seconds: float = 10) -> None:
+    def until(self, condition: Callable[[], bool], seconds: float = 60) -> None:
         """Turn until something is so."""
         end = time.monotonic() + seconds
         while not condition():

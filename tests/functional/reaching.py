@@ -6,11 +6,13 @@ what comes through it.
 from __future__ import annotations
 
 import os
+from grp import getgrgid
+from pwd import getpwuid
 from types import SimpleNamespace
 from typing import Any, cast
 
 from twisted.internet import reactor as installed_reactor
-from twisted.trial.unittest import TestCase
+from twisted.trial.unittest import SkipTest, TestCase
 
 from sockhost.interfaces import Disconnected, IClient
 from sockhost.sockets.client import connect
@@ -56,6 +58,14 @@ class Handler:
     def disconnected(self, client: IClient, reason: Disconnected) -> None:
         """Note it."""
         self.gone.append(str(reason))
+
+
+def own_names() -> tuple[str, str]:
+    """The names of this process' user and group, where they have names."""
+    try:
+        return getpwuid(os.getuid()).pw_name, getgrgid(os.getgid()).gr_name
+    except KeyError as error:
+        raise SkipTest(f"this user or its group has no name here: {error}") from None
 
 
 class ReachCase(TestCase):

@@ -8,8 +8,6 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from grp import getgrgid
-from pwd import getpwuid
 from typing import Any
 
 from attrs import evolve
@@ -24,7 +22,7 @@ from twisted.internet.threads import deferToThread
 from sockhost.interfaces import Disconnected, SockhostError
 from sockhost.sockets.blocking import BlockingClient
 from sockhost.sockets.client import FrameClient, connect
-from tests.functional.reaching import Handler, ReachCase, reactor
+from tests.functional.reaching import Handler, ReachCase, own_names, reactor
 from tests.functional.test_sockets import until
 
 
@@ -38,7 +36,7 @@ class AccessTests(ReachCase):
 
     async def test_by_name(self) -> None:
         """Users and groups can be meant by their names."""
-        user, group = getpwuid(os.getuid()).pw_name, getgrgid(os.getgid()).gr_name
+        user, group = own_names()
         for rule in (user, f"%{group}"):
             unit = await self.serve(allow=(rule,))
             self.assertEqual(await self.ask(), b"x")
