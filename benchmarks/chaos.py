@@ -48,7 +48,8 @@ class Plan:
     """
     What to do.
 
-    @ivar seconds: how long children are killed.
+    @ivar seconds: how long children are killed, at least.
+    @ivar kills: how many are, at least: on a busy machine they are back late.
     @ivar every: seconds between two kills.
     @ivar clients: how many clients ask meanwhile.
     @ivar pause: seconds that a client rests between two rounds.
@@ -56,6 +57,7 @@ class Plan:
     """
 
     seconds: float
+    kills: int = 0
     every: float = 0.2
     clients: int = 8
     pause: float = 0.005
@@ -250,7 +252,10 @@ def _kill(
     """
     chance = random.Random(plan.seed)
     started = time.monotonic()
-    while (passed := time.monotonic() - started) < plan.seconds:
+    while True:
+        passed = time.monotonic() - started
+        if passed >= plan.seconds and outcome.kills >= plan.kills:
+            return
         victims = [p for p in procfs.descendants(host.pid) if p.state != "Z"]
         place = chance.randrange(children)
         if place < len(victims):
