@@ -29,6 +29,7 @@ from twisted.plugin import IPlugin
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from sockhost.interfaces import SockhostError
 from sockhost.sockets.access import Access
 from sockhost.sockets.bound import system_address
 from sockhost.sockets.listener import IListenerReactor, UnixListener
@@ -70,10 +71,17 @@ class SafePort:
         """
         bound = open_socket(self._reach)
         self._address = UNIXAddress(os.fsencode(system_address(bound.path)))
-        self._listener = UnixListener(
+        listener = UnixListener(
             self._reactor, bound, self._factory, self._lost, self._admit
         )
-        self._listener.start()
+        try:
+            listener.start()
+        except OSError as error:
+            bound.unlink()
+            listener.stop()
+            where = self._reach.where
+            raise SockhostError(f"cannot listen on {where}: {error}") from error
+        self._listener = listener
 
     def stopListening(self) -> Deferred[None]:
         """

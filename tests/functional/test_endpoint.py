@@ -5,6 +5,7 @@ The endpoint C{sockhost:path=…}, as other programs on Twisted use it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import socket
@@ -13,6 +14,7 @@ import tempfile
 from pathlib import Path
 from pwd import getpwall
 from typing import Any
+from unittest import mock
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import (
@@ -111,6 +113,18 @@ class EndpointTests(TestCase):
         transport.loseConnection()
         await asking.gone
         return answer
+
+    async def test_not_watched(self) -> None:
+        """Where the system cannot watch the socket, nothing is left of it."""
+
+        def full(_reader: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with mock.patch.object(self.reactor, "addReader", full):
+            with self.assertRaises(SockhostError):
+                await self.listen()
+        self.assertFalse(os.path.exists(self.path))
+        await self.listen()
 
     async def test_serves(self) -> None:
         """It serves, with the permissions that were asked for, and goes whole."""
