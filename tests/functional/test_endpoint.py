@@ -120,9 +120,9 @@ class EndpointTests(TestCase):
         def full(_reader: object) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        with mock.patch.object(self.reactor, "addReader", full):
-            with self.assertRaises(SockhostError):
-                await self.listen()
+        patched = mock.patch.object(self.reactor, "addReader", full)
+        with patched, self.assertRaises(SockhostError):
+            await self.listen()
         self.assertFalse(os.path.exists(self.path))
         await self.listen()
 
