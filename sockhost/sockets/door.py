@@ -59,6 +59,11 @@ class Door:
         """Say whether there are as many as may be, whoever they are."""
         return bool(limits.max_clients) and self._inside >= limits.max_clients
 
+    @property
+    def is_empty(self) -> bool:
+        """Say whether nobody is in."""
+        return not self._inside
+
     def enter(self, uid: int | None) -> None:
         """A client of this user has come in."""
         self._inside += 1

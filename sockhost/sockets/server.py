@@ -286,7 +286,7 @@ class FrameServer:
 
     def quiet_gone(self, quiet: Quiet, uid: int | None) -> None:
         """A client that did without a session is gone."""
-        self.door.leave(uid)
+        self._leave(uid)
         _add(quiet, self.totals)
         if self._waits:
             self._recheck()
@@ -304,13 +304,19 @@ class FrameServer:
         """See L{Surroundings<sockhost.sockets.around.Surroundings>}."""
         if session in self._sessions:
             self._sessions.discard(session)
-            self.door.leave(session.peer.uid)
+            self._leave(session.peer.uid)
             self._patience.forget(session)
             _add(session, self.totals)
         if farewell is not None:
             self._farewells.add(farewell)
             farewell.addCallback(self._said_farewell, farewell)
         self._recheck()
+
+    def _leave(self, uid: int | None) -> None:
+        self.door.leave(uid)
+        if self.door.is_empty:
+            # There is nobody left to be read from again.
+            self._holdings.close()
 
     async def _drain(self, seconds: float) -> None:
         self.draining = True

@@ -237,6 +237,18 @@ class ServerHoldingsTests(SynchronousTestCase):
         self.assertEqual(self.reading(waiting), [True])
         self.assertEqual(self.served.handler.frames, [b"a", b"b", b"c"])
 
+    def test_nobody_left(self) -> None:
+        """When all have gone there is no timer for those who waited."""
+        self.serve(Scripted(answer=Later()), max_buffered=1000)
+        waiting, big = (self.served.connect() for _ in range(2))
+        waiting.send(b"a")
+        big.protocol.dataReceived(HEADER.pack(5000) + b"x" * 800)
+        waiting.send(b"b")
+        self.assertEqual(self.reading(waiting), [False])
+        big.lose()
+        waiting.lose()
+        self.assertEqual(self.served.clock.getDelayedCalls(), [])
+
     def reading(self, *connections: Connection) -> list[bool]:
         """Say who is read from."""
         return [each.wire.reading for each in connections]
