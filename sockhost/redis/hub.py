@@ -186,8 +186,9 @@ class SubscriptionHub:
             subscription.end(reason)
 
     def _withdraw(self, call: _Call) -> None:
-        del self._calls[call]
-        self._give_up(call).addErrback(self._complain)
+        if call in self._calls:
+            del self._calls[call]
+            self._give_up(call).addErrback(self._complain)
 
     def _give_up(self, call: _Call) -> Deferred[None]:
         """Release what a call has wished and nothing else of its listener has."""

@@ -117,6 +117,14 @@ class SharedTests(_ClientCase):
         self.client.close()
         self.failureResultOf(again[0], RedisConnectionError)
 
+    def test_cancelled_when_closed(self) -> None:
+        """Who hears that a client is closed may cancel what would hear it next."""
+        first, second = (self.client.pubsub.subscribe(name) for name in "ab")
+        first.addErrback(lambda _: second.cancel())
+        self.client.close()
+        self.successResultOf(first)
+        self.failureResultOf(second, CancelledError)
+
     def test_bad_overflow(self) -> None:
         """What is to happen beyond the limit is one of three."""
         with self.assertRaises(ValueError):
