@@ -114,10 +114,16 @@ class HubReactor(EPollReactor):
             # Something may be due now for which nobody has told us to be back.
             if self._due or self._newTimedCalls:
                 timeout = 0
+        if timeout is None:
+            timeout = -1
         if self._hub is None:
-            self._poll_others(-1 if timeout is None else timeout)
+            self._poll_others(timeout)
+        elif timeout:
+            self._turn(self._hub, timeout)
         else:
-            self._turn(self._hub, -1 if timeout is None else timeout)
+            # Somebody is not to be kept waiting, not even for the next call: what
+            # was due has crashed the reactor, or the program turns it itself.
+            self._hub.turn()
 
     def _poll_others(self, timeout: float) -> None:
         selectables = self._selectables
