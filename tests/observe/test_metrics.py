@@ -162,6 +162,20 @@ class DetailsTests(SynchronousTestCase):
             },
         )
 
+    def test_why_refused(self) -> None:
+        """What a socket has refused for several reasons is counted by them."""
+        found = self.found("socket", {"refused": 3, "refused_for": {"access": 3}})
+        self.assertEqual(
+            found,
+            {
+                ("sockhost_socket_refused_total", labels(unit="u")): 3,
+                (
+                    "sockhost_socket_refused_for_total",
+                    labels(unit="u", reason="access"),
+                ): 3,
+            },
+        )
+
     def test_nested(self) -> None:
         """What is within something has the names of both."""
         found = self.found("socket", {"prototype": {"pid": 3, "clients": 1}})
