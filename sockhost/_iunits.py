@@ -279,7 +279,8 @@ class IHost(IUnitHost):
         last read.
 
         @return: fires with C{True} when the unit took it in place and with
-            C{False} when it was restarted for it.
+            C{False} when it was made anew for it, and restarted if its goal is
+            C{up}.
         """
 
     def clients(name: str) -> Deferred[Sequence[Mapping[str, object]]]:

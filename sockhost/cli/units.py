@@ -80,6 +80,8 @@ def _said(answer: dict[str, Any], done: str) -> str:
         return f"{unit['name']}: asked for, now {unit['state']}"
     if answer.get("in_place"):
         return f"{unit['name']}: reloaded in place, {unit['state']}"
+    if "in_place" in answer and unit["goal"] == "down":
+        return f"{unit['name']}: reloaded, {unit['state']}"
     return f"{unit['name']}: {done}, {unit['state']}"
 
 

@@ -120,7 +120,7 @@ class HostCollector(Collector):
         about = {"name": host.name, "version": host.version}
         yield InfoMetricFamily("sockhost", "Which host this is.", value=about)
         for name, text, value in (
-            ("ready", "1 once all was up or given up, until the host stops.", host.phase is Phase.READY),
+            ("ready", "1 once all was up or given up.", host.phase is Phase.READY),
             ("start_time_seconds", "When the host started.", host.started),
             ("problems", "What is wrong with the configuration.", len(host.problems)),
         ):

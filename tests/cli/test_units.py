@@ -6,8 +6,10 @@ import json
 import sys
 from tempfile import TemporaryDirectory
 
+from attrs import evolve
+
 from sockhost.interfaces import UnitFailed
-from sockhost.status import to_json
+from sockhost.status import Goal, State, to_json
 from tests.cli.memory import CommandTestCase, Outcome, invoke
 
 
@@ -71,6 +73,13 @@ class SteeringTests(CommandTestCase):
         """A unit that took its configuration in place is told so."""
         self.host.at_once["reload"] = True
         self.assertEqual(invoke("reload", "kv").out, "kv: reloaded in place, up\n")
+
+    def test_reloaded_down(self) -> None:
+        """Of one that is to stay down, nobody says that it was started."""
+        self.host.at_once["reload"] = False
+        down = evolve(self.host.units["kv"], goal=Goal.DOWN, state=State.DOWN)
+        self.host.units["kv"] = down
+        self.assertEqual(invoke("reload", "kv").out, "kv: reloaded, down\n")
 
     def test_no_wait(self) -> None:
         """Without waiting it is told what the unit is now."""
