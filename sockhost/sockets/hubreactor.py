@@ -114,16 +114,10 @@ class HubReactor(EPollReactor):
             # Something may be due now for which nobody has told us to be back.
             if self._due or self._newTimedCalls:
                 timeout = 0
-        if timeout is None:
-            timeout = -1
         if self._hub is None:
-            self._poll_others(timeout)
-        elif timeout:
-            self._turn(self._hub, timeout)
+            self._poll_others(-1 if timeout is None else timeout)
         else:
-            # Somebody is not to be kept waiting, not even for the next call: what
-            # was due has crashed the reactor, or the program turns it itself.
-            self._hub.turn()
+            self._turn(self._hub, -1 if timeout is None else timeout)
 
     def _poll_others(self, timeout: float) -> None:
         selectables = self._selectables
@@ -152,6 +146,9 @@ class HubReactor(EPollReactor):
 
     def _spin(self, hub: Hub, timeout: float) -> None:
         poll, watched = hub.poller.poll, hub.watched
+        # If not, it is not for the next call, either: what was due has crashed the
+        # reactor, or the program turns it itself.
+        may_wait = timeout != 0
         while True:
             happened = poll(0 if hub.unsettled else timeout, EVENTS)
             if len(happened) == 1:
@@ -169,6 +166,8 @@ class HubReactor(EPollReactor):
                 hub.serve(happened)
             # A call from another thread wakes the reactor by a descriptor.
             if self._due or self._newTimedCalls or self._hub is None:
+                return
+            if not may_wait:
                 return
             # Nothing but the hub: do not leave it for what is not due, which
             # would cost as much as a turn of the hub itself.
