@@ -106,7 +106,7 @@ class HostCase(TestCase):
     @ivar directory: short enough for Unix sockets; removed after the test.
     """
 
-    timeout = 60
+    timeout = 100
 
     def setUp(self) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="sockhost-"))

@@ -71,7 +71,7 @@ def own_names() -> tuple[str, str]:
 class ReachCase(TestCase):
     """A test with a socket unit."""
 
-    timeout = 30
+    timeout = 100
 
     def setUp(self) -> None:
         """Have a place for the socket."""

@@ -78,7 +78,7 @@ async def pause(seconds: float = 0.02) -> None:
 class ControlTestCase(TestCase):
     """Has a control server, and runs commands against it."""
 
-    timeout = 30
+    timeout = 100
 
     def setUp(self) -> None:
         """Serve a fake host."""
@@ -281,7 +281,7 @@ class CommandTests(ControlTestCase):
 class HostProcessTests(TestCase):
     """A host that is a process of its own."""
 
-    timeout = 30
+    timeout = 100
 
     async def start(self) -> tuple[str, _Watched, Any]:
         """Start a host."""

@@ -81,7 +81,7 @@ class Asking(Protocol):
 class EndpointTests(TestCase):
     """Tests for the endpoint, from its description on."""
 
-    timeout = 20
+    timeout = 100
 
     def setUp(self) -> None:
         """Make a directory whose name is short enough."""

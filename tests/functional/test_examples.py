@@ -53,7 +53,7 @@ def listen_to(path: str) -> bytes:
 class QuickstartTests(HostCase):
     """The main job, as the README tells it."""
 
-    timeout = 60
+    timeout = 100
 
     def setUp(self) -> None:
         super().setUp()
@@ -150,7 +150,7 @@ class QuickstartTests(HostCase):
 class HandlerOfReadmeTests(HostCase):
     """The handler that the README shows, beside the units that it needs."""
 
-    timeout = 60
+    timeout = 100
 
     async def test_answers(self) -> None:
         """Each frame is counted in the store and answered."""
@@ -172,7 +172,7 @@ class HandlerOfReadmeTests(HostCase):
 class ExamplePackageTests(HostCase):
     """The package that plugin authors start from."""
 
-    timeout = 30
+    timeout = 100
 
     async def test_all_of_it(self) -> None:
         """Its handler, its kind of unit and its tap run in one host."""

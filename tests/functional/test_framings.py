@@ -154,7 +154,7 @@ def pieces(data: bytes) -> Iterator[bytes]:
 class FramingCase(TestCase):
     """Sockets of one transport, with each framing."""
 
-    timeout = 60
+    timeout = 100
     transport = "hub"
 
     def setUp(self) -> None:

@@ -43,7 +43,7 @@ HANDLER = """
 class UsedUpTests(HostCase):
     """Clients that hold all that they can get."""
 
-    timeout = 30
+    timeout = 100
 
     async def start(self, transport: str) -> Running:
         """Start a host that may have few descriptors."""

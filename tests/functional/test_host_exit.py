@@ -18,7 +18,7 @@ LEAVE = "from sockhost.host.exit import leave_with; leave_with(75)"
 class LeaveWithTests(TestCase):
     """A process that says C{leave_with}, and ends."""
 
-    timeout = 60
+    timeout = 100
 
     def run_python(self, *lines: str) -> subprocess.CompletedProcess[str]:
         """Run a program to its end."""

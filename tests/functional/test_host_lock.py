@@ -36,7 +36,7 @@ else:
 class TwoProcessesTests(TestCase):
     """One process holds the lock, another wants it."""
 
-    timeout = 30
+    timeout = 100
 
     def setUp(self) -> None:
         self.path = temporary(self) / "sockhost.pid"

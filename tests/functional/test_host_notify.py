@@ -26,7 +26,7 @@ CONFIG = """
 class NotifyTests(HostCase):
     """What C{[host] notify} is told."""
 
-    timeout = 30
+    timeout = 100
 
     def told(self) -> set[tuple[str, str | None]]:
         """Read what was told: the events, and the states that they tell of."""

@@ -32,7 +32,7 @@ REACTORS = ("epoll", "select", "asyncio", "sockhost")
 class ReactorTests(TestCase):
     """Nothing that a reactor does suffers from a hub that is busy."""
 
-    timeout = 90
+    timeout = 100
 
     async def check(self, reactor: str) -> None:
         """Run L{_hub_host} on a reactor."""

@@ -33,7 +33,7 @@ class Noting:
 class ShareTests(TestCase):
     """Tests for L{Hub.share}."""
 
-    timeout = 30
+    timeout = 100
 
     def shares(self, count: int) -> set[int]:
         """Have so many streams bring something in one turn; what are their shares?"""
@@ -85,7 +85,7 @@ class Flooded:
 class GreedyTests(TestCase):
     """Tests for what those get who take all that they may."""
 
-    timeout = 30
+    timeout = 100
 
     def setUp(self) -> None:
         """Make a hub."""

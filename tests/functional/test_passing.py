@@ -70,7 +70,7 @@ class Noting(Protocol):
 class PassingTests(TestCase):
     """Tests for L{PassingTransport}."""
 
-    timeout = 20
+    timeout = 100
 
     def setUp(self) -> None:
         """Connect both ends."""

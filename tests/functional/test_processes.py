@@ -75,7 +75,7 @@ def descriptors() -> int:
 class ProcessCase(TestCase):
     """Spawns, and leaves nothing behind."""
 
-    timeout = 30
+    timeout = 100
 
     def setUp(self) -> None:
         without_collector(self)

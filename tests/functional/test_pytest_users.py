@@ -96,7 +96,7 @@ async def test_before(cleanups: Cleanups) -> None:
 class BetweenTests(TestCase):
     """A class of trial in the middle."""
 
-    timeout = 30
+    timeout = 100
 
     async def test_between(self) -> None:
         """It runs a host on the same reactor."""

@@ -37,7 +37,7 @@ def settled(outcomes: Iterable[Deferred[Any]]) -> Deferred[list[Any]]:
 
 
 class _ServerCase(TestCase):
-    timeout = 30
+    timeout = 100
 
     async def connect(self, url: str, **options: Any) -> RedisClient:
         client = await connect(url, CLOCK, **options)

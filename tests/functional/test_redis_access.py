@@ -22,7 +22,7 @@ CLOCK: Any = IReactorTime(reactor)
 class RestrictedTests(TestCase):
     """A user who may C{GET} one key, and nothing else."""
 
-    timeout = 30
+    timeout = 100
 
     async def setUp(self) -> None:  # type: ignore[override]
         self.server = ValkeyServer.started(self)

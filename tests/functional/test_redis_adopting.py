@@ -25,7 +25,7 @@ from tests.functional.servers import ValkeyServer
 class AdoptTests(TestCase):
     """Tests for L{adopt}."""
 
-    timeout = 30
+    timeout = 100
 
     def setUp(self) -> None:
         self.server = ValkeyServer.started(self)

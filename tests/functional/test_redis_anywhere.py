@@ -15,7 +15,7 @@ from tests.functional.servers import ValkeyServer
 class AnywhereTests(TestCase):
     """A program of its own, which has all of the client do something."""
 
-    timeout = 60
+    timeout = 100
 
     def setUp(self) -> None:
         self.server = ValkeyServer.started(self)

@@ -29,7 +29,7 @@ REACTOR: Any = reactor
 
 
 class ClusterCase(TestCase):
-    timeout = 60
+    timeout = 100
     replicas = 0
 
     def setUp(self) -> None:

@@ -24,7 +24,7 @@ USERS = (*APP, "--user", "next", "on", ">new", *RIGHTS)
 class AccessTests(TestCase):
     """Users, passwords and TLS: at each node."""
 
-    timeout = 60
+    timeout = 100
 
     async def connect(self, url: str, **options: Any) -> Any:
         """Connect for the time of a test."""

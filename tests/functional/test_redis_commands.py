@@ -331,7 +331,7 @@ def kind_of(value: Any) -> Any:
 class GeneratedTests(TestCase):
     """What is generated."""
 
-    timeout = 60
+    timeout = 100
 
     def test_up_to_date(self) -> None:
         """The methods are what the script makes of the real server's commands."""
@@ -342,7 +342,7 @@ class GeneratedTests(TestCase):
 class ShapesTests(TestCase):
     """Typed commands give the same from both versions of the protocol."""
 
-    timeout = 60
+    timeout = 100
 
     def setUp(self) -> None:
         self.server = ValkeyServer.started(self)

@@ -25,7 +25,7 @@ CLOCK: Any = IReactorTime(reactor)
 class GarbageTests(TestCase):
     """Clients that were closed, and clients that were forgotten."""
 
-    timeout = 30
+    timeout = 100
 
     def setUp(self) -> None:
         self.server = ValkeyServer.started(self)

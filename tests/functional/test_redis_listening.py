@@ -31,7 +31,7 @@ ODD = b'a\x00\xff\r\n"q\\ \t] "x"'
 
 
 class _ListeningCase(TestCase):
-    timeout = 30
+    timeout = 100
     options: tuple[str, ...] = ()
 
     def setUp(self) -> None:

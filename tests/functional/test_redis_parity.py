@@ -49,7 +49,7 @@ def wait(seconds: float) -> Deferred[None]:
 
 
 class _Case(TestCase):
-    timeout = 30
+    timeout = 100
     options: tuple[str, ...] = ()
 
     def setUp(self) -> None:

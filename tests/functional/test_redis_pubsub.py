@@ -32,7 +32,7 @@ def wait(seconds: float) -> Deferred[None]:
 
 
 class _PubSubCase(TestCase):
-    timeout = 30
+    timeout = 100
     options: tuple[str, ...] = ()
 
     def setUp(self) -> None:

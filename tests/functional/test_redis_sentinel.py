@@ -25,7 +25,7 @@ REACTOR: Any = reactor
 
 
 class SentinelCase(TestCase):
-    timeout = 60
+    timeout = 100
     options: tuple[str, ...] = ()
     more = ""
 

@@ -21,7 +21,7 @@ REACTOR: Any = reactor
 class TLSTests(TestCase):
     """Whom the client trusts, and whom not."""
 
-    timeout = 30
+    timeout = 100
 
     def setUp(self) -> None:
         self.server = ValkeyServer.started(self)

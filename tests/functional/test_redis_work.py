@@ -44,7 +44,7 @@ def spawned(work: Awaitable[Any]) -> Deferred[Any]:
 
 
 class _ServerCase(TestCase):
-    timeout = 30
+    timeout = 100
 
     async def setUp(self) -> None:  # type: ignore[override]
         self.server = ValkeyServer.started(self)

@@ -71,7 +71,7 @@ class Handler:
 class CommCase(TestCase):
     """A host with a socket, and a client of it."""
 
-    timeout = 60
+    timeout = 100
 
     async def setUp(self) -> None:  # type: ignore[override]
         """Start the host."""
@@ -226,7 +226,7 @@ class SockIOTests(CommCase):
 class PidFileTests(TestCase):
     """C{pidfile_test}."""
 
-    timeout = 30
+    timeout = 100
 
     def setUp(self) -> None:
         self.path = temporary(self) / "sockhost.pid"

@@ -82,7 +82,7 @@ async def until(condition: Callable[[], bool]) -> None:
 class ServedTestCase(TestCase):
     """A test with a socket unit that is up."""
 
-    timeout = 30
+    timeout = 100
 
     async def setUp(self) -> None:  # type: ignore[override]
         """Start it."""
@@ -345,7 +345,7 @@ task.react(lambda reactor: Deferred.fromCoroutine(main(reactor)))
 class ExhaustedTests(TestCase):
     """A process without free descriptors."""
 
-    timeout = 60
+    timeout = 100
 
     async def test_no_descriptors(self) -> None:
         """Clients wait until there are descriptors; it is logged once."""

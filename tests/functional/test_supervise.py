@@ -64,7 +64,7 @@ def _value(failure: Failure) -> BaseException:
 class SuperviseCase(TestCase):
     """Has a host, and leaves nothing behind."""
 
-    timeout = 30
+    timeout = 100
 
     async def setUp(self) -> None:  # type: ignore[override]
         without_collector(self)

@@ -70,7 +70,7 @@ def traces() -> object:
 class RunningHostTests(TestCase):
     """Tests for L{running_host}."""
 
-    timeout = 60
+    timeout = 100
 
     def setUp(self) -> None:
         """Count what is open."""

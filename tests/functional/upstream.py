@@ -128,7 +128,7 @@ def descriptors_of(pid: int) -> list[str]:
 class DefectCase(HostCase):
     """A host with one socket."""
 
-    timeout = 90
+    timeout = 100
 
     def setUp(self) -> None:
         super().setUp()

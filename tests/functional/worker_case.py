@@ -98,7 +98,7 @@ class WorkerCase(TestCase):
     A unit with real workers.
     """
 
-    timeout = 60
+    timeout = 100
 
     def setUp(self) -> None:
         """Make a directory, and a module name that was never imported."""
