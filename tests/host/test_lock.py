@@ -6,6 +6,7 @@ Tests for L{sockhost.host.lock}, as far as one process can see it.
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import stat
 from typing import Any
@@ -93,6 +94,8 @@ class RunDirLockTests(SynchronousTestCase):
             raise OSError(30, "Read-only file system")
 
         self.patch(os, "unlink", unlink)
+        # What an earlier test left to the collector may go at any time.
+        gc.collect()
         before = len(os.listdir("/proc/self/fd"))
         self.lock.release()
         self.assertEqual(len(os.listdir("/proc/self/fd")), before - 1)
@@ -178,6 +181,8 @@ class RefusedTests(SynchronousTestCase):
         self.holder = RunDirLock(str(self.path))
         self.holder.acquire()
         self.addCleanup(self.holder.release)
+        # What an earlier test left to the collector may go at any time.
+        gc.collect()
         self.before = len(os.listdir("/proc/self/fd"))
 
     def refused(self) -> HostLocked:
