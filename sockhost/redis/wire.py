@@ -12,7 +12,7 @@ what the kernel did not take.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from math import ceil
 from typing import Any, cast
@@ -77,6 +77,9 @@ def read_directly(transport: Any, received: Callable[[bytes], object]) -> None:
     socket looks for descriptors besides, which no server sends, and at twice
     the cost; and what connected it hands each piece of data on.
 
+    What the other side has said before it went is read also where that it has
+    gone is first noticed by writing.
+
     @param received: takes data.
     """
     if not is_socket(transport):
@@ -95,7 +98,23 @@ def read_directly(transport: Any, received: Callable[[bytes], object]) -> None:
         received(data)
         return None
 
+    write_rest = transport.doWrite
+
+    def write() -> Exception | None:
+        why: Exception | None = write_rest()
+        if why is main.CONNECTION_LOST:
+            for data in _all_of(receive, size):
+                received(data)
+        return why
+
     transport.doRead = read
+    transport.doWrite = write
+
+
+def _all_of(receive: Callable[[int], bytes], size: int) -> Iterator[bytes]:
+    with suppress(OSError):
+        while data := receive(size):
+            yield data
 
 
 def cut(transport: Any) -> None:

@@ -4,6 +4,7 @@ Tests for L{sockhost.redis.wire}: which way the bytes go.
 
 from __future__ import annotations
 
+import errno
 import socket
 from typing import Any
 
@@ -135,6 +136,18 @@ class ReaderTests(SynchronousTestCase):
         self.assertEqual(
             outcomes, [None, None, main.CONNECTION_LOST, main.CONNECTION_DONE]
         )
+
+    def test_written_in_vain(self) -> None:
+        """What came before the other side went is read, when a write says so."""
+        for end in (b"", BlockingIOError(), ConnectionResetError()):
+            handle = _Socket(BrokenPipeError(errno.EPIPE, "gone"))
+            handle.gives = [b"ab", b"cd", end]
+            transport = _Transport(handle)
+            received: list[bytes] = []
+            read_directly(transport, received.append)
+            transport.dataBuffer, transport.offset = b"x", 0
+            self.assertIs(transport.doWrite(), main.CONNECTION_LOST)
+            self.assertEqual((received, handle.gives), ([b"ab", b"cd"], []))
 
     def test_others(self) -> None:
         """Other transports are left alone."""
