@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from attrs import fields
+
 from sockhost.config import HostSettings, KeyDoc, RestartPolicy, UnitConfig, describe
 
 REFERENCE = Path(__file__).resolve().parent / "reference" / "config.rst"
@@ -76,8 +78,9 @@ Every string may have placeholders, also those within arrays and tables:
 """
 
 HOST = """\
-The relative paths of ``run_dir``, ``log_dir`` and ``control`` start
-from the directory in which the host is started.
+Relative paths, here and in units, start from the directory in which the host
+is started; a program, and what it is ready by, from its ``cwd`` where it has one.
+A module that is named, as by ``lifecycle`` or ``handler``, may be beside the main file.
 """
 
 UNIT = """\
@@ -100,14 +103,16 @@ def page(kinds: Mapping[str, Any]) -> str:
         _section("Every unit: ``[unit.NAME]``", UNIT, common),
         _section(
             "When a unit is started again",
-            f"These keys, too, stand in the unit's table.\n{_about(RestartPolicy)}\n",
+            f"These keys, too, stand in the unit's table.\n{_about(RestartPolicy)}\n"
+            "Kinds may have other defaults, which are told with their keys.\n",
             describe(RestartPolicy),
         ),
     ]
     for name in sorted(kinds):
         config_class = kinds[name].config_class
         title = f'Units of ``kind = "{name}"``'
-        parts.append(_section(title, _about(config_class), describe(config_class)))
+        about = _about(config_class) + _usual(kinds[name])
+        parts.append(_section(title, about, describe(config_class)))
     return "\n".join(part.rstrip() + "\n" for part in parts)
 
 
@@ -128,6 +133,20 @@ def _entry(one: KeyDoc) -> Iterator[str]:
     yield f"    | {one.type}{default}"
     if one.doc:
         yield f"    | {to_rst(one.doc)}"
+
+
+def _usual(kind: Any) -> str:
+    """What is other by default for units of a kind when they are started again."""
+    if not hasattr(kind, "usual_policy"):
+        return ""
+    usual, common = kind.usual_policy({}), RestartPolicy()
+    others = [
+        f"``{each.name} = {getattr(usual, each.name)!r}``"
+        for each in fields(RestartPolicy)
+        if getattr(usual, each.name) != getattr(common, each.name)
+    ]
+    said = f"\nUnless its table says something else: {', '.join(others)}.\n"
+    return said if others else ""
 
 
 def _top(key: str) -> str:

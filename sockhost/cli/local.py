@@ -14,12 +14,12 @@ from typing import cast
 import click
 
 from sockhost.cli.exits import ExitStatus
-from sockhost.cli.reach import run_dir_given, run_dir_option
+from sockhost.cli.reach import own_run_dir_option, run_dir_given
 
 
 @click.command()
 @click.argument("file", metavar="FILE")
-@run_dir_option
+@own_run_dir_option
 def check(file: str, run_dir: str | None) -> None:
     """Check the configuration in FILE and print all that is wrong with it."""
     from sockhost.host.start import Start
@@ -72,7 +72,7 @@ def _errors_shown() -> Iterator[None]:
     type=click.IntRange(1, 2**31 - 1),
     help="Stop when this process ends.",
 )
-@run_dir_option
+@own_run_dir_option
 def run(
     config: str,
     strict: bool,

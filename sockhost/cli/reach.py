@@ -37,6 +37,11 @@ run_dir_option = click.option(
     help=f"Run directory of the host (else ${VARIABLE}, else ./{DEFAULT}).",
 )
 
+own_run_dir_option = click.option(
+    "--run-dir", metavar="DIR", help="Run directory, instead of the one in the file."
+)
+"""For the commands that read a configuration themselves."""
+
 
 def run_dir_given(own: str | None) -> str | None:
     """The run directory that the command line says, behind or before the command."""

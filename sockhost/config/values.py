@@ -32,7 +32,7 @@ class RestartPolicy:
         meant to; C{never}.
     @ivar backoff: seconds before the second try; the first is made at once,
         and each further one waits twice as long as the one before.
-    @ivar backoff_max: seconds that no wait exceeds.
+    @ivar backoff_max: the longest wait in seconds, before C{jitter} is added.
     @ivar jitter: the fraction of a wait by which chance may lengthen it, so
         that what failed together is not retried together.
     @ivar healthy_after: seconds up after which the next loss counts as the
@@ -126,9 +126,10 @@ class HostSettings:
     @ivar lifecycle: C{"module:Class"} of an L{ILifecycle
         <sockhost.interfaces.ILifecycle>}, called without arguments.
     @ivar strict: treat a bad unit as an error of the whole file.
-    @ivar exit_when_done: stop when no unit is running or about to run.
-    @ivar wait_for: stop when these units are done; exit status 75 if one of
-        them failed.
+    @ivar exit_when_done: stop when no unit is running or about to run; exit
+        status 75 if one of them failed.
+    @ivar wait_for: stop when none of these is running or about to run, whatever
+        the others do; exit status 75 if one of them failed.
     @ivar notify: a command that is run for each event.
     """
 

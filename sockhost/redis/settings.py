@@ -57,7 +57,7 @@ class RedisConfig:
     @ivar when_full: what becomes of commands when C{max_queued} are unanswered:
         C{"fail"} at once, or C{"wait"} for room, for as long as C{wait} says;
         of those that wait there may be as many again.
-    @ivar decode: the encoding of replies as text; C{None} for bytes.
+    @ivar decode: the encoding of replies as text; without, they are bytes.
     @ivar ping_interval: seconds between the pings that find out that the
         server is gone without a word; 0 for none.  A command that blocks the
         connection for more than twice as long ends it.

@@ -19,6 +19,7 @@ joined by C{&}:
     - C{role}, with Sentinel: C{primary} (usual), C{replica}, or
       C{any} for a replica if there is one, else the primary.
     - C{sentinel_user} and C{sentinel_password}, for the Sentinels themselves.
+    - C{min_other_sentinels}: how many others a Sentinel must know to be believed.
     - C{read}, with a cluster: C{primary} (usual) or C{replica}, where commands
       that only read are sent.
 """

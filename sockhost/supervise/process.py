@@ -52,9 +52,12 @@ class ProcessConfig(ProgramConfig):
     """
     A program that is kept alive.
 
-    @ivar ready: when it is ready; without, as soon as it is executed.
+    @ivar ready: when it is ready: one of C{connect}, C{notify} and C{delay};
+        without, as soon as it is executed.  C{start_timeout} is by default at
+        least 30 seconds more than what this may take.
     @ivar success: the exit codes that are no failure.
-    @ivar oneshot: it is to end by itself: the unit is then done.
+    @ivar oneshot: it is to end by itself: the unit is then done.  By default
+        C{restart} is C{"on-failure"} then, and C{start_timeout} C{0}.
     """
 
     ready: Ready | None = field(default=None, validator=_ready_here)

@@ -11,7 +11,8 @@ from types import ModuleType
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.config.test_kinds import KINDS
+from sockhost.config import RestartPolicy
+from tests.config.test_kinds import KINDS, FakeKind
 
 PATH = Path(__file__).resolve().parents[2] / "docs" / "generate_config.py"
 
@@ -24,6 +25,14 @@ def generator() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+class StubbornKind(FakeKind):
+    """A kind that does not give up."""
+
+    def usual_policy(self, _table: object) -> RestartPolicy:
+        """Say so."""
+        return RestartPolicy(budget=0, backoff_max=2.0)
 
 
 class ReferenceTests(SynchronousTestCase):
@@ -62,6 +71,17 @@ class ReferenceTests(SynchronousTestCase):
             self.assertIn(lines, page)
         self.assertNotIn("``own``", page)
         self.assertNotIn("``policy.budget``", page)
+
+    def test_usual_policy(self) -> None:
+        """Defaults of restarts that are others for a kind are told with its keys."""
+        kind = StubbornKind("stubborn", KINDS["plain"].config_class)
+        page = self.generator.page({"stubborn": kind})
+        self.assertIn(
+            "No keys of its own.\n\nUnless its table says something else:"
+            " ``backoff_max = 2.0``, ``budget = 0``.\n",
+            page,
+        )
+        self.assertNotIn("Unless its table", self.generator.page(KINDS))
 
     def test_only_ours(self) -> None:
         """Kinds of other packages do not change the page."""
