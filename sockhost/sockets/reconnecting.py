@@ -122,7 +122,8 @@ class LastingClient:
         @return: fires with the answer.  Fails with L{NoAnswer} if there is none
             in time, with L{Disconnected} if the connection is lost after it was
             sent: whether it was done is not known then.  Fails with
-            L{FrameError} if the payload is too large.
+            L{FrameError} if the payload is too large.  Cancelling one that waits
+            for a connection withdraws it; later it discards the answer.
         """
         limit = self.timeout if timeout is None else timeout
         return Deferred.fromCoroutine(self._request(payload, limit))
