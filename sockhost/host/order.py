@@ -75,12 +75,16 @@ class StartOrder:
         self._waiting.discard(name)
         self._parked.discard(name)
 
-    def hold_back(self, name: str) -> None:
+    def note(self, name: str) -> None:
         """
-        Have a unit that was lost wait for what it requires, if that is not
-        there, instead of trying in vain.
+        Take note of a change of a unit.  One that was lost waits for what it
+        requires, if that is not there, instead of trying in vain.  One that
+        came up waits no more, whoever started it.
         """
-        if self.keepers[name].state is State.BACKOFF and not self._over:
+        state = self.keepers[name].state
+        if state in _THERE:
+            self.forget(name)
+        elif state is State.BACKOFF and not self._over:
             missing = self.missing(name)
             if missing is not None:
                 self._waiting.add(name)

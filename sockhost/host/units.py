@@ -189,7 +189,7 @@ class Units:
     def _change(self, keeper: Keeper) -> None:
         self.changed(keeper)
         if keeper.name in self.keepers:
-            self.order.hold_back(keeper.name)
+            self.order.note(keeper.name)
         self.order.advance()
 
     # -- looking up ---------------------------------------------------------

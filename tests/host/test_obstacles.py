@@ -104,6 +104,17 @@ class ObstacleTests(OrderCase):
         self.assertEqual(self.state("b"), State.UP)
         self.assertEqual(self.units["b"].calls, ["start"])
 
+    def test_started_by_another(self) -> None:
+        """One that came up all the same waits no more, nor does who requires it."""
+        self.add(unit_config("a"), unit_config("b", "a"), unit_config("c", "b"))
+        self.keepers["b"].start()
+        self.order.want(["b", "c"])
+        self.keepers["a"].stop()
+        self.units["a"].stopped()
+        self.units["b"].ready()
+        self.assertFalse(self.order.waits("b"))
+        self.assertEqual(self.state("c"), State.STARTING)
+
     def test_own_error(self) -> None:
         """What goes wrong in a start stays with the keeper."""
         self.add(unit_config("a"))

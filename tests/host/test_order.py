@@ -35,7 +35,7 @@ class OrderCase(SynchronousTestCase):
     def change(self, keeper: Keeper) -> None:
         """Do what the host does after each change of a keeper."""
         self.changed(keeper)
-        self.order.hold_back(keeper.name)
+        self.order.note(keeper.name)
         self.order.advance()
 
     def add(self, *units: UnitConfig) -> None:
