@@ -176,8 +176,9 @@ class Units:
     def remove(self, name: str) -> None:
         """Forget a unit that is down."""
         self.order.forget(name)
-        del self.keepers[name]
         self.configs.pop(name, None)
+        # Who was told that it is down may have asked for it: nobody could end it.
+        self.keepers.pop(name).conclude()
 
     def _keep(
         self, name: str, kind: str, unit: IUnit | None, policy: RestartPolicy

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from sockhost.config import Config, RestartPolicy, UnitConfig
 from sockhost.host.change import Change
 from sockhost.interfaces import ConfigError, GoalChanged, SockhostError
+from sockhost.keeper import Keeper
 from sockhost.sockets.settings import SocketConfig
 from sockhost.status import Goal, State
 from tests.host.test_fakes import MemoryConfig, MemoryKind, config, unit_config
@@ -162,6 +163,21 @@ class ChangeTests(ChangeCase):
         old.stopped()
         made = {name: len(units) for name, units in self.kind.made.items()}
         self.assertEqual(made, {"a": 1, "b": 2, "c": 1})
+
+    def test_asked_for_while_it_goes(self) -> None:
+        """One that who hears that it is down asks for does not stay for ever."""
+        self.run_units(unit_config("a"))
+        keeper = self.units.keeper("a")
+
+        def ask(changed: Keeper) -> None:
+            if changed.state is State.DOWN:
+                changed.start().addErrback(lambda failure: failure.trap(GoalChanged))
+
+        self.units.changed = ask
+        changing = self.change_to()
+        self.unit("a").stopped()
+        self.successResultOf(changing)
+        self.assertEqual((keeper.goal, keeper.state), (Goal.DOWN, State.STOPPING))
 
     def test_removed(self) -> None:
         """A unit that is removed is stopped, and gone when the change is made."""
