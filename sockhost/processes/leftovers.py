@@ -74,9 +74,16 @@ class Leftovers:
         path = self._path(name)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         new = path.with_name(path.name + ".new")
-        # No fsync: it has to outlive the host, not the machine.
-        new.write_text(json.dumps(asdict(Record(pid, stat.start_time, boot_id()))))
-        os.replace(new, path)
+        note = json.dumps(asdict(Record(pid, stat.start_time, boot_id())))
+        try:
+            # No fsync: it has to outlive the host, not the machine.
+            new.write_text(note)
+            os.replace(new, path)
+        except OSError:
+            # On a full disk the file itself has room.
+            with contextlib.suppress(OSError):
+                new.unlink()
+            raise
 
     def forget(self, name: str) -> None:
         """Remove the note of a unit, as nothing of its process is left."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from pathlib import Path
@@ -56,6 +57,18 @@ class LeftoversTests(SynchronousTestCase):
         self.left.forget("db")
         self.assertIsNone(self.left.read("db"))
         self.left.forget("db")
+
+    def test_full_disk(self) -> None:
+        """Of a note that cannot be written nothing is left."""
+
+        def full(path: Path, text: str) -> None:
+            path.touch()
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        self.patch(Path, "write_text", full)
+        with self.assertRaises(OSError):
+            self.left.record("db", PID)
+        self.assertEqual(os.listdir(Path(self.left.run_dir, "pids")), [])
 
     def test_names(self) -> None:
         """All notes are listed, and nothing else that is there."""
