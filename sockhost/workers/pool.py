@@ -167,8 +167,7 @@ class WorkerSocketUnit:
         """
         Describe the clients of all workers.  The number of the worker stands
         in front of the number that the worker has for a client: C{"2.17"}.
-        Those of a worker that does not answer are left out, which is logged,
-        and the status says that it is C{silent}.
+        One that does not answer is logged, and C{silent} in the status.
         """
         return Deferred.fromCoroutine(self._clients())
 
