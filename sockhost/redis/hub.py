@@ -167,10 +167,7 @@ class SubscriptionHub:
         return self._release(subscription, mode, names)
 
     def end(self, reason: BaseException) -> None:
-        """
-        End all subscriptions: nothing is wished any more, and nothing can be
-        before L{reopen} or the next connection.
-        """
+        """End all; nothing can be wished before L{reopen} or the next connection."""
         self._ended = reason
         subscriptions = list(self._subscriptions)
         calls, self._calls = self._calls, {}
@@ -263,12 +260,14 @@ class SubscriptionHub:
         self, failure: Failure, call: _Call, connection: RedisConnection
     ) -> None:
         refused = failure.check(RedisReplyError, CommandTimeout) or connection.open
-        if call not in self._calls or not refused:
-            # It is sent again on the next connection: that is safe.
-            return
-        del self._calls[call]
-        self._give_up(call).addErrback(self._complain)
-        call.done.errback(failure)
+        if refused and call in self._calls:
+            del self._calls[call]
+            self._give_up(call).addErrback(self._complain)
+            call.done.errback(failure)
+        elif not (refused or call.names):
+            # Others are sent again on the next connection, which is safe: this has
+            # been given up, so there may be none.
+            self._granted(None, call)
 
     def _leave(self, mode: Mode, names: Iterable[bytes]) -> Deferred[None]:
         """Have the server take away what it was asked for."""

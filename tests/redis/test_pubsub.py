@@ -185,6 +185,15 @@ class PauseTests(_ClientCase):
         self.own[-1].send(push(b"subscribe", b"a", 1))
         self.successResultOf(again)
 
+    def test_given_up_and_lost(self) -> None:
+        """What was given up is done with when its connection is lost, the last."""
+        one = self.client.pubsub.subscription(overflow="pause")
+        asked, closing = one.subscribe("a"), one.close()
+        self.own[-1].lose()
+        self.successResultOf(asked)
+        self.successResultOf(closing)
+        self.assertEqual(len(self.own), 1)
+
     def test_paused_through_loss(self) -> None:
         """One that is full when its connection is lost does not read the next."""
         one = self.client.pubsub.subscribe("a", max_buffered=1, overflow="pause")
