@@ -9,9 +9,9 @@ import ctypes
 import errno
 import os
 from array import array
-from socket import SO_PEERCRED, SOL_SOCKET
+from socket import AF_UNIX, SO_PEERCRED, SOL_SOCKET
 from struct import Struct
-from typing import Protocol
+from typing import Any, Protocol
 
 from attrs import frozen
 
@@ -59,6 +59,21 @@ def peer_credentials(connection: HasSocketOptions) -> PeerCredentials:
     @raise OSError: it is not a socket.
     """
     return unpack_ucred(connection.getsockopt(SOL_SOCKET, SO_PEERCRED, UCRED_SIZE))
+
+
+def peer_of(transport: Any) -> PeerCredentials:
+    """
+    Ask the kernel who is at the other end of a transport of the reactor.
+
+    @return: nobody in particular, if it is not of a Unix socket.
+    @raise OSError: the kernel does not tell.
+    """
+    get_handle = getattr(transport, "getHandle", None)
+    handle: Any = None if get_handle is None else get_handle()
+    # That of TLS is no socket, and of TCP the kernel does not know it.
+    if getattr(handle, "family", None) != AF_UNIX:
+        return PeerCredentials()
+    return peer_credentials(handle)
 
 
 def unpack_ucred(answer: bytes) -> PeerCredentials:

@@ -14,6 +14,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
     IFileDescriptorReceiver,
     IHalfCloseableProtocol,
+    IHandshakeListener,
 )
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
@@ -22,13 +23,14 @@ from zope.interface import implementer
 
 from sockhost.interfaces import Disconnected
 from sockhost.sockets.credentials import PeerCredentials
+from sockhost.sockets.pushed import PushedStream
 from sockhost.sockets.session import Session
 
 if TYPE_CHECKING:
     from sockhost.sockets.server import FrameServer
 
 
-@implementer(IFileDescriptorReceiver)
+@implementer(IFileDescriptorReceiver, IHandshakeListener)
 class FrameProtocol(Protocol):
     """Carries bytes between a transport and a L{Session}."""
 
@@ -50,6 +52,12 @@ class FrameProtocol(Protocol):
             transport.abortConnection()
         else:
             self._session.begin()
+
+    def handshakeCompleted(self) -> None:
+        """TLS is there."""
+        stream = self._session and self._session.client.transport
+        if isinstance(stream, PushedStream):
+            stream.agreed()
 
     def dataReceived(self, data: bytes) -> None:
         """The client sent something."""

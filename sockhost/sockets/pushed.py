@@ -6,6 +6,10 @@ An L{Outbox<sockhost.sockets.outbox.Outbox>} is asked for more by its transport
 whenever nothing is left to send.  TLS would ask it for ever, whether there is
 something or not, and keep a processor busy with it.  Here TLS only says when it
 has too much, and the asking is done once after each write.
+
+Until both sides have agreed on how, TLS reads in order to write.  Who is not to be
+read from is not paused before that: what is sent to it would never go, and
+whoever waits for that with reading would wait for ever.
 """
 
 from __future__ import annotations
@@ -42,6 +46,8 @@ class PushedStream:
         self._clock = clock
         self._producer: Any = None
         self._paused = False
+        self._agreed = False
+        self._reading = True
         self._asking: IDelayedCall | None = None
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
@@ -65,15 +71,27 @@ class PushedStream:
 
     def pauseProducing(self) -> None:
         """Do not read."""
-        self._transport.pauseProducing()
+        self._reading = False
+        if self._agreed:
+            self._transport.pauseProducing()
 
     def resumeProducing(self) -> None:
         """Read again."""
+        self._reading = True
         self._transport.resumeProducing()
+
+    def agreed(self) -> None:
+        """TLS is there, and reads nothing more for itself."""
+        self._agreed = True
+        if not self._reading:
+            self._transport.pauseProducing()
 
     def loseConnection(self) -> None:
         """Close the connection when all is sent."""
         self._transport.loseConnection()
+        # TLS waits for the other side to end it, too, and is to hear of that;
+        # who reads no frames from a client any more has paused it.
+        self.resumeProducing()
 
     def abortConnection(self) -> None:
         """Close the connection now."""

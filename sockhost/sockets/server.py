@@ -5,7 +5,6 @@ All the clients of one framed socket in this process.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
@@ -26,7 +25,7 @@ from sockhost.sockets.beside import Beside
 from sockhost.sockets.credentials import (
     HasSocketOptions,
     PeerCredentials,
-    peer_credentials,
+    peer_of,
 )
 from sockhost.sockets.descriptors import Kept, copy_number
 from sockhost.sockets.door import DESCRIPTORS, DRAINING, TOO_MANY, Door
@@ -244,7 +243,7 @@ class FrameServer:
             self.kept.tell("refuses clients")
             return None
         outbox = Outbox(as_stream(transport, self.reactor))
-        peer = _peer_of(transport)
+        peer = peer_of(transport)
         session = self.make_session(outbox, peer, self.limits.max_frame)
         if self.max_fds is not None:
             session.client.beside = Beside(outbox.attach, self.max_fds, self.kept)
@@ -331,6 +330,10 @@ class FrameServer:
             else:
                 session.end(CLOSING, None)
         await self._until(self._empty, FAREWELL)
+        for session in list(self._sessions):
+            # TLS waits for the other side to close the connection, too.
+            session.abort(CLOSING, None)
+        await self._until(self._deserted, FAREWELL)
         self._cancel_farewells()
         self._holdings.close()
         if self.trace is not None:
@@ -352,7 +355,10 @@ class FrameServer:
         return self._hurried or not any(each.busy for each in self._sessions)
 
     def _empty(self) -> bool:
-        return not self._sessions and (self._hurried or not self._farewells)
+        return self._hurried or not (self._sessions or self._farewells)
+
+    def _deserted(self) -> bool:
+        return not self._sessions
 
     def _said_farewell(self, _: None, farewell: Deferred[None]) -> None:
         self._farewells.discard(farewell)
@@ -379,15 +385,6 @@ class FrameServer:
         for wait in list(self._waits):
             if wait.met():
                 wait.fire()
-
-
-def _peer_of(transport: Any) -> PeerCredentials:
-    get_handle = getattr(transport, "getHandle", None)
-    handle: Any = None if get_handle is None else get_handle()
-    # That of TLS is no socket, and of TCP the kernel does not know it.
-    if getattr(handle, "family", None) != socket.AF_UNIX:
-        return PeerCredentials()
-    return peer_credentials(handle)
 
 
 def _add(session: Session | Quiet, sums: Counters) -> None:

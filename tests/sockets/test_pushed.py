@@ -76,8 +76,30 @@ class PushedStreamTests(SynchronousTestCase):
         self.assertTrue(self.wire.disconnecting)
         self.assertIsNone(self.wire.producer)
 
+    def test_closed_by_both(self) -> None:
+        """That the other side closes it, too, is read though nothing else is."""
+        self.stream.agreed()
+        self.outbox.pause()
+        self.outbox.close()
+        self.assertEqual((self.wire.disconnecting, self.wire.reading), (True, True))
+
+    def test_not_agreed(self) -> None:
+        """Reading is not paused before TLS is there, which it needs for that."""
+        self.outbox.pause()
+        self.assertTrue(self.wire.reading)
+        self.stream.agreed()
+        self.assertFalse(self.wire.reading)
+
+    def test_resumed_before(self) -> None:
+        """Nor then, if it is wanted again."""
+        self.outbox.pause()
+        self.outbox.resume()
+        self.stream.agreed()
+        self.assertTrue(self.wire.reading)
+
     def test_passed_on(self) -> None:
         """Reading and aborting are the transport's."""
+        self.stream.agreed()
         self.stream.pauseProducing()
         self.assertFalse(self.wire.reading)
         self.stream.resumeProducing()
