@@ -5,7 +5,6 @@ Tests for L{sockhost.config.load}, and of what is wrong with whole files.
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from typing import Any
@@ -173,8 +172,6 @@ class FileProblemTests(ConfigCase):
 
     def test_not_a_file(self) -> None:
         """What is no file is neither waited for nor read without end."""
-        # What an earlier test left to the collector may go at any time.
-        gc.collect()
         os.mkfifo(pipe := os.path.join(self.directory, "pipe.toml"))
         for path, why in (
             (pipe, "not a regular file"),
