@@ -106,8 +106,10 @@ class SafePort:
     async def _stop(self) -> None:
         listener, self._listener = self._listener, None
         if listener is not None:
-            listener.bound.unlink()
-            listener.stop()
+            try:
+                listener.bound.unlink()
+            finally:
+                listener.stop()
 
     def _lost(self, reason: Failure) -> None:
         self._log.failure(

@@ -81,9 +81,14 @@ class SocketUnit:
     def unlisten(self) -> None:
         """Accept nobody any more and remove the socket's file."""
         self._unwanted = True
-        if self._bound is not None:
-            self._bound.unlink()
-            self._bound = None
+        bound, self._bound = self._bound, None
+        if bound is not None:
+            try:
+                bound.unlink()
+            except OSError:
+                # Whoever finds it there is refused by the system, and the next
+                # start replaces it if it can.
+                self._log.failure("{unit}: its socket stays", unit=self.name)
         if self._serving is not None:
             self._serving.unlisten()
 

@@ -121,6 +121,19 @@ class SocketUnitTests(SynchronousTestCase):
         self.assert_nothing_left()
         self.assertEqual(self.lost, [])
 
+    def test_socket_stays(self) -> None:
+        """If the file cannot be removed, all else is stopped all the same."""
+
+        def unlink(_bound: FakeBound) -> bool:
+            raise PermissionError(13, "Permission denied")
+
+        self.patch(FakeBound, "unlink", unlink)
+        self.successResultOf(self.start())
+        self.assertIsNone(self.successResultOf(self.unit.stop()))
+        self.assertEqual(self.events[1:], ["close"])
+        self.assert_nothing_left()
+        self.assertEqual(len(self.flushLoggedErrors(PermissionError)), 1)
+
     def test_stop_when_down(self) -> None:
         """Stopping what is down is done at once."""
         self.assertIsNone(self.successResultOf(self.unit.stop()))
