@@ -63,12 +63,14 @@ class AnsweringConnection(QuietConnection):
             failure = Failure()
         clients.run = None
         given = len(answers)
-        self.frames_in += given
+        # The handler may have had it woken meanwhile.
+        (self.session or self).frames_in += given
         self._emit(answers[clients.emitted :] if clients.emitted else answers, size)
         if failure is None:
             return given
-        self.frames_in += 1
-        self.wake().fault(failure)
+        session = self.wake()
+        session.frames_in += 1
+        session.fault(failure)
         return given + 1
 
     def give_batch(

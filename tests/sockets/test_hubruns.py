@@ -80,6 +80,21 @@ class RunTests(Case):
         connection.send(*self.FRAMES)
         self.assertEqual(connection.wire.writes, joined(*self.FRAMES[:33]))
         self.assertEqual(self.served.handler.frames, list(self.FRAMES[:34]))
+        self.assertEqual(self.client.frames_in, 34)
+        self.assertEqual(self.served.server.counters.frames_in, 34)
+
+    def test_dropped_and_failed(self) -> None:
+        """The frame at which it fails then is counted, too."""
+
+        def answer(client: IClient, frame: bytes) -> bytes:
+            if frame == b"033":
+                client.drop("enough")
+                raise ValueError("bug")
+            return frame
+
+        self.connect(answer).send(*self.FRAMES)
+        self.assertEqual(self.client.frames_in, 34)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
 
     def test_sent_meanwhile(self) -> None:
         """What is sent between two answers goes between them."""
