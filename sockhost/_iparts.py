@@ -144,8 +144,8 @@ class IClient(Interface):
 
     def drop(reason: str) -> None:
         """
-        End the connection once what was queued before is sent.  The handler's
-        C{disconnected} gets the reason.
+        End the connection once what was queued before is sent, for which it
+        has 30 seconds.  The handler's C{disconnected} gets the reason.
         """
 
 
@@ -163,6 +163,7 @@ class ISocketHandler(Interface):
         """
         A client was accepted.  No frame of it is read before this has ended.
 
+        @return: C{False}, now or later, turns the client away without a reason.
         @raise Refused: turn the client away.  Any other exception does the
             same and is logged.
         """
@@ -183,7 +184,7 @@ class ISocketHandler(Interface):
         """
         A client is gone.  Called exactly once for every client whose
         C{connected} ended without refusing it.  Its unanswered requests were
-        cancelled before.
+        cancelled before.  When the socket is closed, it has 5 seconds.
         """
 
 

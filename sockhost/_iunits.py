@@ -147,9 +147,9 @@ class IUnitKind(Interface):
 
 class ILifecycle(Interface):
     """
-    Hooks of the host (C{[host] lifecycle = "module:Class"}) and of handlers.
-    Each is optional: an object provides those that it has.  Each may return a
-    plain value, a Deferred or be C{async}.
+    Hooks of the host (C{[host] lifecycle = "module:Class"}) and, all but
+    C{wait}, of handlers.  Each is optional: an object provides those that it
+    has.  Each may return a plain value, a Deferred or be C{async}.
     """
 
     def startup() -> object:
@@ -166,12 +166,16 @@ class ILifecycle(Interface):
         """
 
     def reopen_logs() -> object:
-        """Called on HUP, before L{reconfigure}.  Failures are logged."""
+        """
+        Called on HUP, before L{reconfigure}, and by C{sockhost reopen-logs}.
+        Failures are logged.
+        """
 
     def wait() -> object:
         """
-        Called when the host is ready.  When it ends, the host shuts down:
-        with exit status 0, or 1 and a traceback in the log if it failed.
+        Called when the host is ready; not of handlers.  When it ends, the host
+        shuts down: with exit status 0, or 1 and a traceback in the log if it
+        failed.
         It is cancelled when the host stops for another reason.
         """
 
@@ -227,7 +231,8 @@ class IUnitHost(Interface):
 class IHost(IUnitHost):
     """
     The whole host, as the control API and the metrics see it.  Every method
-    that takes a unit's name fails with L{NoSuchUnit} for an unknown one.
+    that takes a unit's name fails with L{NoSuchUnit} for an unknown one, and
+    what would start something with L{SockhostError} when the host is stopping.
     """
 
     def status() -> HostStatus:
@@ -304,7 +309,8 @@ class IHost(IUnitHost):
         @return: fires with the names under C{"added"}, C{"removed"},
             C{"changed"} and C{"unchanged"} once the changes are under way and
             the removed units are gone.  Fails with L{ConfigError}, having
-            changed nothing, if the file is bad.
+            changed nothing, if the file is bad, and with L{SockhostError} if it
+            names another run directory, log directory or control socket.
         """
 
     def reopen_logs() -> None:

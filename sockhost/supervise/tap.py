@@ -44,7 +44,7 @@ OURS = "sockhost"
 @frozen(kw_only=True)
 class TapConfig:
     """
-    The keys of a C{tap} unit.
+    The service of any plugin of C{twistd}, inside the host.
 
     @ivar tap: the name of the plugin, as in C{twistd NAME}.
     @ivar args: its command line, a word each.
