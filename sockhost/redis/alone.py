@@ -5,6 +5,7 @@ Commands that block, each on a connection to itself.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -23,19 +24,27 @@ class Lender(Protocol):
         """Take it back."""
 
 
+def _nothing(_: RedisConnection) -> None:
+    """Nobody wants to know."""
+
+
 def execute_alone(
-    lender: Lender, data: bytes, timeout: float | None = None
+    lender: Lender,
+    data: bytes,
+    timeout: float | None = None,
+    blocks: Callable[[RedisConnection], object] = _nothing,
 ) -> Deferred[Any]:
     """
     Send one encoded command on a connection to itself.
 
     @param timeout: seconds; otherwise the command's own limit is the only one,
         as that of the connection is for commands that are answered at once.
+    @param blocks: is called with the connection.
     @return: like that of L{RedisConnection.execute}, but cancelling it, or its
         running out of time, closes the connection: so the server does not take
         an item out of a list for nobody.
     """
-    return Deferred.fromCoroutine(_execute(lender, None, data, timeout))
+    return Deferred.fromCoroutine(_execute(lender, None, data, timeout, blocks))
 
 
 def send_alone(
@@ -49,13 +58,18 @@ def send_alone(
     @return: like that of L{RedisConnection.send_many}, but for cancelling, which
         is that of L{execute_alone}.
     """
-    return Deferred.fromCoroutine(_execute(lender, count, data, timeout))
+    return Deferred.fromCoroutine(_execute(lender, count, data, timeout, _nothing))
 
 
 async def _execute(
-    lender: Lender, count: int | None, data: bytes, timeout: float | None
+    lender: Lender,
+    count: int | None,
+    data: bytes,
+    timeout: float | None,
+    blocks: Callable[[RedisConnection], object],
 ) -> Any:
     connection = await lender.dedicated()
+    blocks(connection)
     limit = 0.0 if timeout is None else timeout
     connection.hold_pings(True)
     try:

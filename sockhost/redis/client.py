@@ -12,19 +12,26 @@ said that this does no harm.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from sockhost.interfaces import IRedis, RedisConnectionError, RedisError
+from sockhost.interfaces import (
+    IRedis,
+    RedisConnectionError,
+    RedisError,
+    RedisReplyError,
+)
 from sockhost.redis.alone import execute_alone, send_alone
 from sockhost.redis.connection import RedisConnection
 from sockhost.redis.decoding import decode_reply
 from sockhost.redis.dedicated import Connector, Dedicated
 from sockhost.redis.listening import ListeningClient
-from sockhost.redis.names import ORDINARY, Place, place_of, refusal
+from sockhost.redis.names import ORDINARY, Place, longest, place_of, refusal
 from sockhost.redis.resp import Argument, encode_command, pack_command
 from sockhost.redis.retrying import send_again
 from sockhost.redis.slots import Batch, Slot
@@ -228,7 +235,9 @@ class RedisClient(ListeningClient, WorkingClient):
 
     def close(self, timeout: float = 5.0) -> Deferred[None]:
         """
-        See L{IRedis.close<sockhost.interfaces.IRedis.close>}.  In a host the
+        See L{IRedis.close<sockhost.interfaces.IRedis.close>}.  The server is
+        told to end commands that may block for longer than the timeout; they
+        fail with L{RedisConnectionError}, and have done nothing.  In a host the
         connection is the unit's, which is started again as its C{restart}
         says, and the client with it.
         """
@@ -280,10 +289,28 @@ class RedisClient(ListeningClient, WorkingClient):
         return self._dedicated.part(reason)
 
     async def _drain(self, timeout: float) -> None:
+        self._unblock(timeout)
         others = self._dedicated.close(timeout)
         if self.connection is not None:
             await self.connection.close(timeout)
         await others
+
+    def _unblock(self, timeout: float) -> None:
+        # What would be waited for in vain.  To cut it could lose what the server
+        # gives it just then.
+        connection = self.connection
+        if connection is not None and connection.open:
+            for number in self._dedicated.blocked(timeout):
+                told = connection.execute("CLIENT", "UNBLOCK", number, "ERROR")
+                # It is waited for, then.
+                told.addErrback(Failure.trap, RedisError)
+
+    def _unblocked(self, failure: Failure) -> Failure:
+        error = failure.value
+        ended = isinstance(error, RedisReplyError) and error.code == "UNBLOCKED"
+        if ended and self._supply.closed:
+            raise self._supply.closed_error() from None
+        return failure
 
     def reopen(self) -> None:
         """Take commands, to wait for a connection that is being made."""
@@ -341,7 +368,9 @@ class RedisClient(ListeningClient, WorkingClient):
 
         def send() -> Deferred[Any]:
             if place is Place.ALONE:
-                return execute_alone(self, data, timeout)
+                blocks = partial(self._dedicated.block, longest(args))
+                sent = execute_alone(self, data, timeout, blocks)
+                return sent.addErrback(self._unblocked)
             return self.submit(Slot(self._withdraw), data, timeout)
 
         sent = send_again(send, retry, self.lifetime) if retry else send()

@@ -61,6 +61,7 @@ class RedisConnection(Protocol):
     @ivar stalled: C{True} if it was ended because the server said nothing.
     @ivar protocol: 2 or 3.
     @ivar server_version: as the server said it, or C{None}.
+    @ivar client_id: the number of this at the server, or C{None}.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class RedisConnection(Protocol):
         self._clock = clock
         self.protocol = 2
         self.server_version: str | None = None
+        self.client_id: int | None = None
         self._reader = reader or RespReader()
         self._feed = self._reader.feed
         self._state = _CLOSED

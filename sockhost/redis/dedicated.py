@@ -69,6 +69,8 @@ class Dedicated:
     connector: Connector | None = None
     _idle: dict[RedisConnection, IDelayedCall] = field(factory=dict)
     _lent: set[RedisConnection] = field(factory=set)
+    # Those whose server waits with its answer, and until when at most.
+    _blocked: dict[RedisConnection, float] = field(factory=dict)
     # Those that were ended, until they are gone.
     _ending: set[RedisConnection] = field(factory=set)
     _making: dict[_Making, None] = field(factory=dict)
@@ -93,6 +95,7 @@ class Dedicated:
         End the loan.  A connection that owes nothing is kept for the next
         borrower: what it was told must have been taken back by then.
         """
+        self._blocked.pop(connection, None)
         if connection not in self._lent:
             return
         self._lent.discard(connection)
@@ -102,6 +105,22 @@ class Dedicated:
         else:
             self._end(connection)
         self._next()
+
+    def block(self, seconds: float, connection: RedisConnection) -> None:
+        """
+        Take note that the server will let one that is lent wait, for so many
+        seconds at most, until it is given back.
+        """
+        self._blocked[connection] = self._clock.seconds() + seconds
+
+    def blocked(self, seconds: float) -> list[int]:
+        """
+        Say what the server calls those that it may let wait for longer than so
+        many seconds from now on.
+        """
+        until = self._clock.seconds() + seconds
+        those = (each for each, limit in self._blocked.items() if limit > until)
+        return [each.client_id for each in those if each.client_id is not None]
 
     def open(self) -> None:
         """Lend again, after L{close} or L{part}."""
@@ -255,6 +274,7 @@ class Dedicated:
 
     def _gone(self, _: RedisError | None, connection: RedisConnection) -> None:
         self._ending.discard(connection)
+        self._blocked.pop(connection, None)
         call = self._idle.pop(connection, None)
         if call is not None:
             call.cancel()

@@ -41,7 +41,7 @@ async def greet(connection: RedisConnection, greeting: Greeting) -> None:
     Agree on the protocol (3, or 2 with a server that knows no other),
     authenticate, set the name and select the database.  The server is told
     which library this is, too, and may not want to know.  The connection knows
-    its C{protocol} and C{server_version} after that.
+    its C{protocol}, C{server_version} and C{client_id} after that.
 
     @raise RedisReplyError: the server refuses one of them.
     """
@@ -61,6 +61,7 @@ async def _hello(connection: RedisConnection, greeting: Greeting) -> None:
     else:
         connection.protocol = 3
         connection.server_version = _version(reply)
+        connection.client_id = reply.get(b"id") if isinstance(reply, dict) else None
         return
     await _introduce(connection, greeting)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
+from math import inf
 
 from sockhost.redis.resp import Argument
 
@@ -72,6 +73,8 @@ BLOCKING = frozenset(
         "BZMPOP",
     }
 )
+# Of those, whose limit stands in front and not at the end.
+_LIMITED_FIRST = frozenset({"BLMPOP", "BZMPOP"})
 # They wait for what their own connection has written.
 BEHIND = frozenset({"WAIT", "WAITAOF"})
 # What a connection that comes back by itself has forgotten, and what to do.
@@ -157,6 +160,22 @@ def _options(args: Sequence[Argument]) -> list[str]:
             break
         words.append(word)
     return words
+
+
+def longest(args: Sequence[Argument]) -> float:
+    """
+    Say for how many seconds a command that blocks may do so; infinite, too, if
+    that cannot be told.
+    """
+    name = _word(args[0])
+    try:
+        if name in BLOCKING_WITH_BLOCK:
+            seconds = float(args[_options(args).index("BLOCK") + 2]) / 1000
+        else:
+            seconds = float(args[1 if name in _LIMITED_FIRST else -1])
+    except (IndexError, TypeError, ValueError):
+        return inf
+    return seconds or inf
 
 
 def command_name(args: Sequence[Argument]) -> str:

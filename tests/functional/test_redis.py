@@ -253,6 +253,31 @@ class ConnectTests(_ServerCase):
         self.assertEqual([self.successResultOf(each) for each in sent][-1], 100)
         self.assertEqual(server.ask(b"GET n\r\n"), b"$3\r\n100\r\n")
 
+    async def test_close_blocked(self) -> None:
+        """
+        Closing does not wait for what may block for longer; what the server has
+        given to that meanwhile is there, and everything else still in its place.
+        """
+        server = ValkeyServer.started(self)
+        other = await self.connect(server.unix_url)
+        for number in range(20):
+            client = await self.connect(server.unix_url)
+            blocked = [client.execute(name, "k", 0) for name in ("BLPOP", "BRPOP")]
+            blocked.append(client.execute("XREAD", "BLOCK", 0, "STREAMS", "s", "$"))
+            await deferLater(CLOCK, 0.01)
+            pushed = other.rpush("k", number)
+            began = CLOCK.seconds()
+            await client.close(10.0)
+            self.assertLess(CLOCK.seconds() - began, 5.0)
+            await pushed
+            outcomes = await settled(blocked)
+            given = [each for each in outcomes if not isinstance(each, Exception)]
+            for each in outcomes:
+                self.assertNotIsInstance(each, MaybeExecuted)
+            left = await other.lrange("k", 0, -1)
+            self.assertEqual(len(given) + len(left), 1)
+            await other.delete("k")
+
     async def test_close_stalled(self) -> None:
         """Closing is over in its time also when the server does not answer."""
         server = ValkeyServer.started(self)

@@ -38,6 +38,14 @@ class GreetTests(SynchronousTestCase):
         self.successResultOf(greeted)
         self.assertEqual(self.connection.server_version, "9.1.2")
         self.assertEqual(self.connection.protocol, 3)
+        self.assertIsNone(self.connection.client_id)
+
+    def test_number(self) -> None:
+        """The server says which of its clients the connection is."""
+        greeted = self.greet(Greeting())
+        self.wire.send(b"%1\r\n$2\r\nid\r\n:7\r\n" + INTRODUCED)
+        self.successResultOf(greeted)
+        self.assertEqual(self.connection.client_id, 7)
 
     def test_everything(self) -> None:
         """User, password and name go with the first command, then the database."""

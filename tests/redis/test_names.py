@@ -4,10 +4,20 @@ Tests for L{sockhost.redis.names}.
 
 from __future__ import annotations
 
+from math import inf
+from typing import Any
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from sockhost.redis import names
-from sockhost.redis.names import ORDINARY, Place, command_name, place_of, refusal
+from sockhost.redis.names import (
+    ORDINARY,
+    Place,
+    command_name,
+    longest,
+    place_of,
+    refusal,
+)
 
 
 class PlaceTests(SynchronousTestCase):
@@ -29,6 +39,21 @@ class PlaceTests(SynchronousTestCase):
         for name in ("blpop", b"BLPOP", bytearray(b"BlPop"), memoryview(b"BLPOP")):
             place = place_of([name, "a", 0])  # type: ignore[list-item]
             self.assertIs(place, Place.ALONE)
+
+    def test_longest(self) -> None:
+        """How long a command may block stands where its kind has it."""
+        limits: list[tuple[list[Any], float]] = [
+            (["BLPOP", "a", "b", 1.5], 1.5),
+            ([b"brpop", "a", b"2"], 2.0),
+            (["BLMPOP", 3, 1, "a", "LEFT"], 3.0),
+            (["XREAD", "COUNT", 1, "BLOCK", 4000, "STREAMS", "a", "$"], 4.0),
+            (["BLMOVE", "a", "b", "LEFT", "LEFT", 0], inf),
+            (["xreadgroup", "GROUP", "g", "c", "block", b"0", "STREAMS", "a"], inf),
+            (["BLPOP", "a", "soon"], inf),
+            (["XREAD", "BLOCK"], inf),
+        ]
+        for args, seconds in limits:
+            self.assertEqual(longest(args), seconds, args)
 
     def test_part(self) -> None:
         """Where it is the second word that counts, that is looked at."""
