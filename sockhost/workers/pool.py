@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.workers.test_pool -*-
+# -*- test-case-name: tests.workers.test_pool,tests.workers.test_pool_stop -*-
 """
 A socket that is served by several workers: the unit behind C{workers = N}.
 
@@ -12,7 +12,7 @@ or when no worker has come up for a while.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import (
@@ -67,9 +67,7 @@ NO_WORKER = 30.0
 
 @implementer(IListeningUnit, IHookedUnit, ILoggingUnit, IClientsUnit)
 class WorkerSocketUnit:
-    """
-    A framed socket that N workers serve.
-    """
+    """A framed socket that N workers serve."""
 
     _log = Logger()
 
@@ -80,9 +78,7 @@ class WorkerSocketUnit:
         host: IUnitHost,
         spawner: ISpawner | None = None,
     ) -> None:
-        """
-        @param spawner: executes the prototype.
-        """
+        """@param spawner: executes the prototype."""
         reactor = host.reactor
         self._name = name
         self._config = config
@@ -226,9 +222,8 @@ class WorkerSocketUnit:
         await self._all_ready()
         # Only now: nobody can connect before there is somebody to answer.
         self._bound = open_socket(self._config)
-        await gatherResults(
-            [unit.serve(self._bound.fileno()) for unit in self._workers]
-        )
+        listener = self._bound.fileno()
+        _raise_first(await self._ask_all(lambda unit: unit.serve(listener)))
 
     def _set_timeouts(self) -> None:
         # Half of what the whole unit has for each of its two steps, so that a
@@ -340,9 +335,7 @@ class WorkerSocketUnit:
         if self._output is not None:
             self._output.close()
             self._output = None
-        failures += [how for _, how in stopped if isinstance(how, Failure)]
-        if failures:
-            failures[0].raiseException()
+        _raise_first([*failures, *(how for _, how in stopped)])
 
     async def _clients(self) -> Sequence[Mapping[str, object]]:
         found = await self._ask_all(lambda unit: unit.clients())
@@ -392,6 +385,12 @@ def _describe(keeper: Keeper) -> dict[str, Any]:
         "reason": status.reason,
         **status.details,
     }
+
+
+def _raise_first(results: Iterable[Any]) -> None:
+    for result in results:
+        if isinstance(result, Failure):
+            result.raiseException()
 
 
 def _not_meant(failure: Failure) -> None:

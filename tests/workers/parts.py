@@ -27,6 +27,7 @@ class Part:
     stopping: Deferred[UnitLost | None] | None = None
     hooked: Deferred[None] = field(factory=lambda: succeed(None))
     described: Deferred[Any] | None = None
+    serving: Deferred[None] | None = None
     starts: int = 0
 
     def start(self, lost: Any) -> Deferred[None]:
@@ -56,7 +57,7 @@ class Part:
     def serve(self, listener: int) -> Deferred[None]:
         """Accept."""
         self.journal.append(f"serve {self.name} on {listener}")
-        return succeed(None)
+        return self.serving or succeed(None)
 
     def unlisten(self) -> Deferred[None]:
         """Accept no more."""

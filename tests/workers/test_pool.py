@@ -35,10 +35,8 @@ from tests.workers.hosts import socket_unit
 from tests.workers.parts import Bound, Output, Part
 
 
-class WorkerSocketUnitTests(SynchronousTestCase):
-    """
-    Tests for L{WorkerSocketUnit}.
-    """
+class PoolCase(SynchronousTestCase):
+    """A unit whose parts do what the test says."""
 
     def setUp(self) -> None:
         """Make a unit of parts in memory."""
@@ -98,6 +96,10 @@ class WorkerSocketUnitTests(SynchronousTestCase):
         """Lose a part, and let its keeper try again."""
         part.lost(Failure(UnitLost(reason)))
         self.clock.advance(0)
+
+
+class WorkerSocketUnitTests(PoolCase):
+    """Tests for L{WorkerSocketUnit}."""
 
     def test_interfaces(self) -> None:
         """It is a unit that listens, has hooks and writes a log."""
