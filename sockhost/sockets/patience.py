@@ -114,7 +114,7 @@ class Patience:
         self._timer = None
         now, limits = self._reactor.seconds(), self._limits()
         for session in list(self._sessions()):
-            if session.phase is Phase.OPEN:
+            if session.phase in (Phase.OPEN, Phase.CONNECTING):
                 self._look_at(session, now, limits)
         if self._timer is None:
             self._wait()
@@ -129,6 +129,9 @@ class Patience:
                 f"the client has taken nothing for {limits.stall_timeout:g} s",
                 STALL_TIMEOUT,
             )
+        elif session.phase is not Phase.OPEN:
+            # The handler may take its time, but not wait for what is not taken.
+            return
         elif _over(limits.frame_timeout, seen.frame_since, now):
             session.end(
                 f"a frame has not come whole in {limits.frame_timeout:g} s",
@@ -145,7 +148,7 @@ class Patience:
         if frames != seen.frames or not session.codec.buffered or not session.reading:
             seen.frames, seen.frame_since = frames, now
         moved = session.bytes_in + session.bytes_out
-        if moved != seen.moved or session.busy:
+        if moved != seen.moved or session.busy or session.phase is not Phase.OPEN:
             seen.moved, seen.moved_since = moved, now
         taken = session.carrier.taken
         if taken != seen.taken or not session.carrier.queued:

@@ -199,6 +199,28 @@ class StallTests(PatienceCase):
         [(_, reason)] = self.served.handler.gone
         self.assertEqual(str(reason), "the client has taken nothing for 4 s")
 
+    def test_takes_no_greeting(self) -> None:
+        """So is one that takes nothing of what its handler greets it with."""
+        handler = Scripted(greet=lambda client: client.send(b"hello"))
+        connection = self.serve(handler, stall_timeout=4.0)
+        self.wait(3.9)
+        self.assertFalse(connection.wire.aborted)
+        self.wait(1.4)
+        self.assertTrue(connection.wire.aborted)
+
+    def test_greeted_slowly(self) -> None:
+        """A handler may take its time for that, which is no idleness either."""
+        later = Later()
+        handler = Scripted(greet=lambda client: later(client, b""))
+        connection = self.serve(handler, stall_timeout=2.0, idle_timeout=2.0)
+        self.wait(5)
+        later[0].callback(None)
+        self.wait(1)
+        self.assertFalse(connection.wire.disconnecting)
+        self.wait(1.5)
+        self.assertTrue(connection.wire.disconnecting)
+        self.assertFalse(connection.wire.aborted)
+
     def test_takes_slowly(self) -> None:
         """One that takes a large answer piece by piece is not."""
         connection = self.serve(stall_timeout=4.0)
