@@ -59,6 +59,8 @@ class Kept:
     The descriptors that are kept back from the clients of one socket.
 
     @ivar first: the lowest of them.  The limit is read once.
+    @ivar few: whether who came last has left few but these: the process itself
+        may take those before the next one comes.
     @ivar used_up: whether who came last has left none but these.
     """
 
@@ -68,6 +70,7 @@ class Kept:
     _clock: IReactorTime
     _limit: Callable[[], int] = limit
     first: int = field(init=False)
+    few: bool = field(default=False, init=False)
     used_up: bool = field(default=False, init=False)
     _told: float | None = field(default=None, init=False)
 
@@ -80,6 +83,7 @@ class Kept:
 
         @return: C{False} if it may not have it.
         """
+        self.few = number >= self.first - KEPT
         self.used_up = number >= self.first - 1
         return number < self.first
 

@@ -22,6 +22,7 @@ from zope.interface import implementer
 
 from sockhost.sockets.bound import BoundSocket
 from sockhost.sockets.credentials import UCRED_SIZE, PeerCredentials, unpack_ucred
+from sockhost.sockets.descriptors import KEPT
 from sockhost.sockets.door import DRAINING
 from sockhost.sockets.hub import Hub, hub_of
 from sockhost.sockets.hubclients import HubClients
@@ -103,6 +104,8 @@ class HubListener(UnixListener):
 
     def doRead(self) -> None:
         """Accept those who wait, up to a number that leaves others their turn."""
+        if self._taken_meanwhile():
+            return
         server = self._server
         limits = server.limits
         if not self._clients.fits(limits):
@@ -133,7 +136,9 @@ class HubListener(UnixListener):
             accepted.close()
             return self._not_accepted(error)
         self._exhausted = False
-        if fd < self._last:
+        if fd < self._last - KEPT:
+            return self._running
+        if fd < self._last and not (self._running and self._nothing_free()):
             return self._running
         self._spare(self._server.kept)
         return False

@@ -26,7 +26,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sockhost.sockets.bound import BoundSocket
-from sockhost.sockets.descriptors import Kept, copy_number
+from sockhost.sockets.descriptors import KEPT, Kept, copy_number
 
 ACCEPT_BURST = 32
 """How many connections are accepted before the reactor's other work goes on."""
@@ -113,6 +113,8 @@ class UnixListener:
         self._admit = admit
         self._adopt: Adopt = adopt or _by_reactor
         self._kept = kept
+        # Whether few are left, so that it is looked before others are accepted.
+        self._few = False
         self._resume: IDelayedCall | None = None
         self._exhausted = False
         self._running = False
@@ -142,6 +144,8 @@ class UnixListener:
 
     def doRead(self) -> None:
         """Accept those who wait, up to a number that leaves others their turn."""
+        if self._taken_meanwhile():
+            return
         for _ in range(ACCEPT_BURST):
             if not self._accept_one():
                 return
@@ -158,10 +162,19 @@ class UnixListener:
         with accepted:
             accepted.setblocking(False)
             more = not self._admitted(accepted) or self._hand_over(accepted)
-        if self._kept is None or not self._kept.used_up:
+        if self._kept is None or not (self._running and self._kept.few):
+            return more
+        if not (self._kept.used_up or self._nothing_free()):
             return more
         self._spare(self._kept)
         return False
+
+    def _taken_meanwhile(self) -> bool:
+        # What was left when somebody was accepted last may be in use by now.
+        if not self._few or self._kept is None or not self._nothing_free():
+            return False
+        self._spare(self._kept)
+        return True
 
     def _admitted(self, accepted: socket.socket) -> bool:
         if self._admit is None:
@@ -238,7 +251,9 @@ class UnixListener:
     def _nothing_free(self) -> bool:
         if self._kept is None:
             return False
-        return copy_number(self.fileno(), self._copies) >= self._kept.first
+        number = copy_number(self.fileno(), self._copies)
+        self._few = number >= self._kept.first - KEPT
+        return number >= self._kept.first
 
     def _lost(self, reason: Failure) -> None:
         if not self._running:

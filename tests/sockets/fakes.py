@@ -5,6 +5,7 @@ Transports, handlers and sockets that a test turns by hand.
 from __future__ import annotations
 
 import errno
+import gc
 import os
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Protocol
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
 
 from sockhost.interfaces import Disconnected, IClient
 from sockhost.sockets.limits import Limits
@@ -228,3 +230,12 @@ class Hooked(Scripted):
     def shutdown(self) -> object:
         """Note it."""
         return self._hook("shutdown")
+
+
+def fill_gaps(case: SynchronousTestCase) -> None:
+    """Have the descriptors that are made next get numbers in a row."""
+    gc.collect()
+    highest = max(int(name) for name in os.listdir("/proc/self/fd"))
+    while (number := os.dup(0)) < highest:
+        case.addCleanup(os.close, number)
+    os.close(number)

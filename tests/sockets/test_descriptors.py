@@ -54,16 +54,18 @@ class KeptTests(SynchronousTestCase):
     def test_take(self) -> None:
         """They are used up by the last, which still is a client's."""
         kept = Kept("kv", Clock(), lambda: 1024)
-        for number, may, used_up in (
-            (5, True, False),
-            (990, True, False),
-            (991, True, True),
-            (992, False, True),
-            (1023, False, True),
-            (7, True, False),
+        for number, may, few, used_up in (
+            (5, True, False, False),
+            (959, True, False, False),
+            (960, True, True, False),
+            (990, True, True, False),
+            (991, True, True, True),
+            (992, False, True, True),
+            (1023, False, True, True),
+            (7, True, False, False),
         ):
             self.assertEqual(kept.take(number), may)
-            self.assertEqual(kept.used_up, used_up)
+            self.assertEqual((kept.few, kept.used_up), (few, used_up))
 
     def test_logged_once(self) -> None:
         """An episode is logged once, until there was quiet for a while."""

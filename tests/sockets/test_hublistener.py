@@ -39,7 +39,7 @@ from sockhost.sockets.listener import PAUSE
 from sockhost.sockets.netstring import NetstringCodec
 from sockhost.sockets.server import FrameServer
 from sockhost.sockets.wire import pack
-from tests.sockets.fakes import Scripted
+from tests.sockets.fakes import Scripted, fill_gaps
 
 
 class HubListenerTests(SynchronousTestCase):
@@ -263,6 +263,33 @@ class HubListenerTests(SynchronousTestCase):
         second.send(pack(b"x"))
         self.turn()
         self.assertEqual(second.recv(100), pack(b"x"))
+
+    def test_taken_meanwhile(self) -> None:
+        """What the process itself takes before the next comes is no client's."""
+        self.client(), self.client()
+        fill_gaps(self)
+        self.leave(2)
+        self.turn()
+        self.check_one_waits(os.dup(0))
+
+    def test_taken_before(self) -> None:
+        """Nor is what it has taken already, where the last one is the process'."""
+        self.client(), self.client()
+        fill_gaps(self)
+        self.leave(2)
+        between, last = os.dup(0), os.dup(0)
+        os.close(between)
+        self.check_one_waits(last)
+
+    def check_one_waits(self, taken: int) -> None:
+        """One gets in, and the other one when a descriptor is closed."""
+        self.turn(3)
+        self.assertEqual(len(self.handler.clients), 1)
+        os.close(taken)
+        self.reactor.advance(PAUSE)
+        self.turn(3)
+        self.assertEqual(len(self.handler.clients), 2)
+        self.assertEqual(self.server.counters.refused, 0)
 
     def test_none_left(self) -> None:
         """One who comes when none is left is closed, and no others."""

@@ -306,6 +306,20 @@ class KeptTests(ListenerCase):
         self.assertEqual([each.closed for each in made], [True, False])
         self.assertEqual(self.reactor.getReaders(), [])
 
+    def test_taken_meanwhile(self) -> None:
+        """Nobody is accepted when others have taken the last ones meanwhile."""
+        self.kept.first = copy_number(0, 1) + 5
+        self.read(self.kept.first - 2)
+        self.kept.first -= 5
+        made = self.read(self.kept.first - 2)
+        self.assertEqual([each.closed for each in made], [False])
+        self.assertEqual(self.reactor.adopted, [70])
+        self.assertEqual(self.reactor.getReaders(), [])
+        self.kept.first += 5
+        self.reactor.advance(PAUSE)
+        self.listener.doRead()
+        self.assertEqual(self.reactor.adopted, [70, 70])
+
     def test_goes_on(self) -> None:
         """It goes on as soon as one is free, and all that is logged once."""
         self.read(self.kept.first, 5)
