@@ -92,9 +92,16 @@ class Signals:
                 self.reactor.callFromThread(handler)
 
     def restore(self) -> None:
-        """Put back what was there before."""
+        """
+        Put back what was there before.  Where that only waited for a host, the
+        signal is ignored from now on.
+        """
         before, self._before = self._before, {}
         for signum, handler in before.items():
+            if isinstance(handler, TooEarly):
+                # A process that exits gives up its handlers some time before,
+                # and who asks so late must not kill it.
+                handler = signal.SIG_IGN
             # None: it was set by something other than Python, and is lost.
             self.install(signum, signal.SIG_DFL if handler is None else handler)
 

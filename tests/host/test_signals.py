@@ -173,6 +173,15 @@ class EarlyTests(SynchronousTestCase):
         self.assertIs(self.table[signal.SIGHUP], signal.SIG_IGN)
         self.assertIsInstance(self.table[signal.SIGUSR1], TooEarly)
 
+    def test_too_late(self) -> None:
+        """Who asks when the host has ended does not kill a process that exits."""
+        expect_early(self.table.__getitem__, self.install)
+        reactor: Any = self.reactor
+        signals = Signals(reactor, self.install)
+        signals.listen({signal.SIGHUP: lambda: None})
+        signals.restore()
+        self.assertIs(self.table[signal.SIGHUP], signal.SIG_IGN)
+
 
 class HostHandlersTests(SynchronousTestCase):
     """What a host does at which signal."""
