@@ -343,7 +343,10 @@ class ReconnectingClient:
         """
         Connect, and go on trying until L{stop}.
 
-        @return: fires when it is connected for the first time.
+        @return: fires when it is connected for the first time.  Fails with
+            L{UnitFailed<sockhost.interfaces.UnitFailed>} if its policy gives up,
+            and with L{GoalChanged<sockhost.interfaces.GoalChanged>} on L{stop}.
+            Cancelling only detaches the caller.
         """
         return self._keeper.start()
 
@@ -351,7 +354,8 @@ class ReconnectingClient:
         """
         Close the connection and make no other.  What is unanswered fails.
 
-        @return: fires when it is closed.
+        @return: fires when it is closed; fails with L{GoalChanged
+            <sockhost.interfaces.GoalChanged>} on L{start}.
         """
         return self._keeper.stop()
 
