@@ -149,6 +149,8 @@ class BlockingClient:
 
         @return: its payload.
         @raise FrameError: the frame is too large; nothing was sent.
+        @raise Disconnected: the server is gone, or the connection was closed
+            here.
         @raise Exception: what else L{send} and L{receive} raise; the connection
             is closed then.
         """
@@ -157,6 +159,9 @@ class BlockingClient:
         try:
             self._send(data, ())
             return self.receive()
+        except Disconnected:
+            # Nothing comes late.  What the server had said before can be received.
+            raise
         except BaseException:
             # Whoever is interrupted while waiting has not had the answer, either.
             self._end("a request has had no answer")

@@ -82,6 +82,18 @@ class BlockingClientTests(ServedTestCase):
         self.assertTrue(timed_out)
         self.assertIn("a request has had no answer", why)
 
+    async def test_last_words(self) -> None:
+        """What the server said before it closed is received though it took nothing."""
+        ours, theirs = socket.socketpair()
+        with BlockingClient(self.path, 10) as client:
+            client._socket.close()
+            client._socket = theirs
+            ours.send(pack(b"enough"))
+            ours.close()
+            self.assertRaises(Disconnected, client.request, b"x")
+            self.assertEqual(client.receive(), b"enough")
+            self.assertRaises(Disconnected, client.receive)
+
     async def test_interrupted(self) -> None:
         """So it is with an answer whose waiter was interrupted."""
 
