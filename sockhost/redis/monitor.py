@@ -206,6 +206,9 @@ class Monitor:
         """
         self._connections.append(connection)
         connection.when_disconnected().addCallback(self._ended)
+        if self._over:
+            # Another was lost while this one was made.
+            connection.abort(self._reason)
         return start_monitoring(connection, partial(self._take, node))
 
     def abort(self) -> None:

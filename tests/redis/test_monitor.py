@@ -250,6 +250,23 @@ class MonitorTests(SynchronousTestCase):
         self.assertTrue(wires["b:2"].aborted)
         self.failureResultOf(new.next(), RedisConnectionError)
 
+    def test_lost_at_the_start(self) -> None:
+        """One that is lost while another is connected to leaves neither."""
+        clock = Clock()
+        first, second = RedisConnection(clock), RedisConnection(clock)
+        wires = [Wire(clock, each) for each in (first, second)]
+        connecting: Deferred[RedisConnection] = Deferred()
+        borrows = {"a:1": lambda: succeed(first), "b:2": lambda: connecting}
+        starting = Deferred.fromCoroutine(
+            monitor(borrows, None, 10, Overflow.DROP_OLDEST)
+        )
+        wires[0].send(b"+OK\r\n")
+        wires[0].lose()
+        connecting.callback(second)
+        failure = self.failureResultOf(starting, RedisConnectionError)
+        self.assertIn("lost", str(failure.value))
+        self.assertTrue(wires[1].aborted)
+
     def test_listener(self) -> None:
         """What a listener raises is logged; the next command comes all the same."""
         heard: list[Any] = []
