@@ -31,11 +31,14 @@ from sockhost.processes.procfs import (
     boot_id,
     environment_value,
     group_members,
+    processes,
     read_stat,
 )
 
 #: Set in the environment of each process of a unit, to its name.
 MARK = "SOCKHOST_UNIT"
+#: Set in it too: names this one execution.
+TOKEN = "SOCKHOST_RUN"
 _POLL = 0.02
 #: Seconds that killed processes get to be gone.
 _DYING = 10.0
@@ -62,28 +65,28 @@ class Leftovers:
 
     run_dir: str
 
+    def expect(self, name: str) -> dict[str, str]:
+        """
+        Note that a process of a unit is about to be executed, for the case that
+        this host is killed before it can note which one that is.
+
+        @return: variables for its environment.
+        @raise OSError: it cannot be written.
+        """
+        token = os.urandom(16).hex()
+        self._write(name, "w", {"token": token, "boot_id": boot_id()})
+        return {TOKEN: token}
+
     def record(self, name: str, pid: int) -> None:
         """
-        Note that a process belongs to a unit, in place of an earlier note.
+        Note that a process belongs to a unit; a later note counts for more.
 
         @raise OSError: it cannot be written.
         """
         stat = read_stat(pid)
         if stat is None:
             return
-        path = self._path(name)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        new = path.with_name(path.name + ".new")
-        note = json.dumps(asdict(Record(pid, stat.start_time, boot_id())))
-        try:
-            # No fsync: it has to outlive the host, not the machine.
-            new.write_text(note)
-            os.replace(new, path)
-        except OSError:
-            # On a full disk the file itself has room.
-            with contextlib.suppress(OSError):
-                new.unlink()
-            raise
+        self._write(name, "a", asdict(Record(pid, stat.start_time, boot_id())))
 
     def forget(self, name: str) -> None:
         """Remove the note of a unit, as nothing of its process is left."""
@@ -97,13 +100,16 @@ class Leftovers:
     def read(self, name: str) -> Record | None:
         """Read the note of a unit; C{None} if there is none that is whole."""
         try:
-            value = json.loads(self._path(name).read_text())
-            return Record(value["pid"], value["start_time"], value["boot_id"])
+            lines = self._path(name).read_text().splitlines()
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError):
-            self._log.error("the note {path} is spoilt", path=self._path(name))
-            return None
+        for line in reversed(lines):
+            try:
+                return _parse(json.loads(line))
+            except (ValueError, KeyError, TypeError):
+                continue  # the host was killed as it wrote this
+        self._log.error("the note {path} is spoilt", path=self._path(name))
+        return None
 
     def living(self, name: str) -> list[int]:
         """List the processes of a unit that a former host left running."""
@@ -169,5 +175,36 @@ class Leftovers:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signum)
 
+    def _write(self, name: str, mode: str, note: dict[str, Any]) -> None:
+        path = self._path(name)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            # No fsync: it has to outlive the host, not the machine.
+            with path.open(mode) as file:
+                file.write(json.dumps(note) + "\n")
+        except OSError:
+            # On a full disk the file itself has room.
+            with contextlib.suppress(OSError):
+                if not path.stat().st_size:
+                    path.unlink()
+            raise
+
     def _path(self, name: str) -> Path:
         return Path(self.run_dir, "pids", f"{name}.json")
+
+
+def _parse(note: Any) -> Record | None:
+    if "token" in note:
+        return _executed(note["token"], note["boot_id"])
+    return Record(note["pid"], note["start_time"], note["boot_id"])
+
+
+def _executed(token: str, boot: str) -> Record | None:
+    # What it has started since may lead groups of its own.
+    found = [
+        stat
+        for stat in processes()
+        if stat.pid == stat.group and environment_value(stat.pid, TOKEN) == token
+    ]
+    first = min(found, key=lambda stat: stat.start_time, default=None)
+    return None if first is None else Record(first.pid, first.start_time, boot)

@@ -13,7 +13,7 @@ from attrs import define
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from sockhost.interfaces import ISpawner, IUnitHost
+from sockhost.interfaces import ISpawner, IUnitHost, SockhostError
 from sockhost.processes.leftovers import Leftovers
 from sockhost.processes.output import OutputLog
 from sockhost.supervise.execution import Execution
@@ -84,7 +84,12 @@ class Launcher:
             grace=config.grace,
             released=self._forget,
         )
-        run.begin(child_spec(config, self.name, extra))
+        try:
+            more = {**self._expect(), **(extra or {})}
+            run.begin(child_spec(config, self.name, more))
+        except SockhostError:
+            self._forget()
+            raise
         self._record(run)
         run.gone.wait().addCallback(lambda _: self.output.close())
         return run
@@ -103,6 +108,13 @@ class Launcher:
             reclaimed.callback(None)
         else:
             reclaimed.errback(result)
+
+    def _expect(self) -> dict[str, str]:
+        try:
+            return self._leftovers.expect(self.name)
+        except OSError:
+            # It is told when the process cannot be noted either.
+            return {}
 
     def _record(self, run: Execution) -> None:
         try:

@@ -76,6 +76,17 @@ class LeftoverTests(ProcessCase):
         self.assertEqual(group_members(child.group), [])
         self.assertIsNone(self.leftovers.read("db"))
 
+    async def test_expected(self) -> None:
+        """One that was executed as its host was killed is found and ended."""
+        env = {**os.environ, **self.leftovers.expect("db")}
+        child, recorder = self.shell("sleep 60 & echo up; wait", env=env)
+        await until(lambda: recorder.out[1])
+        self.assertEqual(len(self.leftovers.living("db")), 2)
+        self.assertTrue(await self.leftovers.reclaim(reactor, "db", 5.0))
+        await recorder.ended
+        self.assertEqual(group_members(child.group), [])
+        self.assertEqual(self.leftovers.names(), [])
+
     async def test_leader_died(self) -> None:
         """Of a group without its leader, those with the unit's mark are ended."""
         env = {**os.environ, MARK: "db"}

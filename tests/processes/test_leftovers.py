@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 from pathlib import Path
@@ -58,17 +59,48 @@ class LeftoversTests(SynchronousTestCase):
         self.assertIsNone(self.left.read("db"))
         self.left.forget("db")
 
-    def test_full_disk(self) -> None:
-        """Of a note that cannot be written nothing is left."""
+    def test_expected(self) -> None:
+        """One that was executed and not noted any more is known by its token."""
+        ((variable, token),) = self.left.expect("db").items()
+        self.assertEqual(self.left.living("db"), [])
+        stranger = ProcessStat(7, "S", 1, 7, 7, 50)
+        helper = ProcessStat(8, "S", PID, 8, 8, 101)
+        assert self.leader is not None
+        found = [stranger, helper, self.leader]
+        self.patch(leftovers, "processes", lambda: found)
+        tokens = {7: "another", 8: token, PID: token}
+        self.patch(
+            leftovers,
+            "environment_value",
+            lambda pid, name: tokens[pid] if name == variable else None,
+        )
+        self.assertEqual(self.left.living("db"), [PID])
+        record = self.left.read("db")
+        assert record is not None
+        self.assertEqual((record.pid, record.start_time), (PID, 100))
+        self.left.record("db", PID)
+        self.patch(leftovers, "processes", list)
+        self.assertEqual(self.left.living("db"), [PID])
 
-        def full(path: Path, text: str) -> None:
-            path.touch()
+    def test_full_disk(self) -> None:
+        """Of a note that cannot be written nothing is left, but what was before."""
+        self.left.expect("web")
+
+        def full(note: object) -> str:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        self.patch(Path, "write_text", full)
-        with self.assertRaises(OSError):
-            self.left.record("db", PID)
-        self.assertEqual(os.listdir(Path(self.left.run_dir, "pids")), [])
+        self.patch(json, "dumps", full)
+        for name in ("db", "web"):
+            with self.assertRaises(OSError):
+                self.left.record(name, PID)
+        self.assertEqual(self.left.names(), ["web"])
+
+    def test_half_written(self) -> None:
+        """Of a note that was being written as the host was killed, the rest counts."""
+        self.left.record("db", PID)
+        with Path(self.left.run_dir, "pids", "db.json").open("a") as file:
+            file.write('{"pid": 1')
+        self.assertEqual(self.left.living("db"), [PID])
 
     def test_names(self) -> None:
         """All notes are listed, and nothing else that is there."""

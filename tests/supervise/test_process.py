@@ -41,6 +41,12 @@ class MemoryLeftovers:
         self.cut = False
         self.full = False
 
+    def expect(self, name: str) -> dict[str, str]:
+        if self.full:
+            raise OSError("disk full")
+        self.notes[name] = 0
+        return {"TOKEN": name}
+
     def record(self, name: str, pid: int) -> None:
         if self.full:
             raise OSError("disk full")
@@ -112,6 +118,7 @@ class ProcessUnitTests(ProcessCase):
         self.assertEqual(child.spec.argv, ("prog", "arg"))
         self.assertEqual(unit.status()["pid"], child.pid)
         self.assertEqual(self.left.notes, {"web": child.pid})
+        self.assertEqual((child.spec.env or {})["TOKEN"], "web")
         self.successResultOf(unit.stop())
 
     def test_output(self) -> None:
@@ -187,6 +194,7 @@ class ProcessUnitTests(ProcessCase):
         self.spawner.fail_next()
         unit = self.unit(ready=Ready(delay=1.0))
         self.failureResultOf(self.start(unit), SpawnError)
+        self.assertEqual(self.left.notes, {})
         self.assertEqual(self.lost, [])
 
     def test_no_env_file(self) -> None:
