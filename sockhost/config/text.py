@@ -23,6 +23,12 @@ NOTHING = attrs.NOTHING
 
 _SHOWN_MAX = 60
 _LISTED_MAX = 8
+# Of a URL what stands between its user and its last "@", and parameters of such
+# names.  Before anything is cut off, which the end of the first may be.
+_SECRETS = (
+    re.compile(r"(\A[^:/?#]*://[^:/?#@]*:).*(?=@)", re.DOTALL),
+    re.compile(r"(?i)([?&][^=&?]{0,40}?(?:pass|secret|token|auth)[^=&?]{0,40}=)[^&]*"),
+)
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _WORDS: dict[object, str] = {
     bool: "true or false",
@@ -53,6 +59,8 @@ def _written(value: object) -> str:
 
 
 def _write_text(value: str) -> str:
+    for secret in _SECRETS:
+        value = secret.sub(r"\1***", value)
     quoted = json.dumps(value[: _SHOWN_MAX + 1], ensure_ascii=False)
     return re.sub(
         r"[\x7f-\x9f\u2028\u2029\ud800-\udfff]",

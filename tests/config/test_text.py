@@ -59,6 +59,22 @@ class ShownTests(SynchronousTestCase):
         self.assertEqual(len(shown([10**50] * 9999)), 60)
         self.assertEqual(len(shown({"a": {"b": ["x"] * 999}})), 60)
 
+    def test_passwords(self) -> None:
+        """The password in a URL is not shown, wherever and however long it is."""
+        for url, text in (
+            ("redis://me:pa/s@s@host:1/0", "redis://me:***@host:1/0"),
+            ("redis://:pass@host", "redis://:***@host"),
+            (f"redis://me:{'p' * 100}@host", "redis://me:***@host"),
+            ("redis://me@host:1/0", "redis://me@host:1/0"),
+            (
+                "redis+sentinel://h/s?sentinel_password=pw&db=1",
+                "redis+sentinel://h/s?sentinel_password=***&db=1",
+            ),
+            ("a:b@c, e?f", "a:b@c, e?f"),
+        ):
+            self.assertEqual(shown(url), f'"{text}"')
+            self.assertIn(f'"{text}"'[:40], shown({"url": [url]}))
+
     def test_huge_integer(self) -> None:
         """An integer that Python does not write in decimal digits is shown."""
         self.assertTrue(shown(1 << 99999).startswith("0x8000"))
