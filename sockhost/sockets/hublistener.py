@@ -136,8 +136,9 @@ class HubListener(UnixListener):
             accepted.close()
             return self._not_accepted(error)
         self._exhausted = False
-        if fd < self._last - KEPT:
+        if fd < self._last - KEPT and not self._few:
             return self._running
+        self._few = True
         if fd < self._last and not (self._running and self._nothing_free()):
             return self._running
         self._spare(self._server.kept)

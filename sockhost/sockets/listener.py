@@ -162,19 +162,25 @@ class UnixListener:
         with accepted:
             accepted.setblocking(False)
             more = not self._admitted(accepted) or self._hand_over(accepted)
-        if self._kept is None or not (self._running and self._kept.few):
+        kept = self._kept
+        if kept is None or not self._running:
             return more
-        if not (self._kept.used_up or self._nothing_free()):
+        self._few = self._few or kept.few
+        if not self._few or not (kept.used_up or self._nothing_free()):
             return more
-        self._spare(self._kept)
+        self._spare(kept)
         return False
 
     def _taken_meanwhile(self) -> bool:
         # What was left when somebody was accepted last may be in use by now.
-        if not self._few or self._kept is None or not self._nothing_free():
+        if not self._few or self._kept is None:
             return False
-        self._spare(self._kept)
-        return True
+        if self._nothing_free():
+            self._spare(self._kept)
+            return True
+        # A low number tells nothing now: it may be free among many that are not.
+        self._few = copy_number(self.fileno(), KEPT) >= self._kept.first
+        return False
 
     def _admitted(self, accepted: socket.socket) -> bool:
         if self._admit is None:
@@ -251,9 +257,7 @@ class UnixListener:
     def _nothing_free(self) -> bool:
         if self._kept is None:
             return False
-        number = copy_number(self.fileno(), self._copies)
-        self._few = number >= self._kept.first - KEPT
-        return number >= self._kept.first
+        return copy_number(self.fileno(), self._copies) >= self._kept.first
 
     def _lost(self, reason: Failure) -> None:
         if not self._running:

@@ -91,7 +91,7 @@ class UsedUpTests(HostCase):
             told = (await self.unit("kv"))["details"]
             self.assertGreater(told["clients"], LIMIT // 2)
             self.assertLess(told["clients"], LIMIT - KEPT)
-            self.assertEqual(told["refused"], 0)
+            self.assertEqual(told["refused"], 0, told)
             await self.wait(held, told["clients"])
         with socket.socket(socket.AF_UNIX) as client:
             await self.served(client)

@@ -268,6 +268,8 @@ class RefusalTests(ProcessCase):
     async def test_out_of_descriptors(self) -> None:
         """Wherever descriptors run out, nothing is spawned and none is leaked."""
         highest = self.fill_gaps()
+        if highest + 40 > resource.getrlimit(resource.RLIMIT_NOFILE)[1]:
+            raise SkipTest("this process may not have so many descriptors")
         before = descriptors()
         recorder, refusals = Recorder(), 0
         while error := self.spawn_below(highest + refusals, recorder):

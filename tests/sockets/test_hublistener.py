@@ -39,11 +39,11 @@ from sockhost.sockets.listener import PAUSE
 from sockhost.sockets.netstring import NetstringCodec
 from sockhost.sockets.server import FrameServer
 from sockhost.sockets.wire import pack
-from tests.sockets.fakes import Scripted, fill_gaps
+from tests.sockets.fakes import Scripted
 
 
-class HubListenerTests(SynchronousTestCase):
-    """Tests for L{HubListener}."""
+class HubListenerCase(SynchronousTestCase):
+    """A listener of a hub that a test turns."""
 
     def setUp(self) -> None:
         """Listen."""
@@ -104,6 +104,15 @@ class HubListenerTests(SynchronousTestCase):
 
         failing: Any = Failing()
         self.listener.bound.socket = failing
+
+    def leave(self, count: int) -> None:
+        """Keep all descriptors back that are free now, but for so many."""
+        self.listener._last = copy_number(self.hub.fileno()) + count - 1
+        self.server.kept.first = self.listener._last + 1
+
+
+class HubListenerTests(HubListenerCase):
+    """Tests for L{HubListener}."""
 
     def test_interface(self) -> None:
         """It is a listener like the other, but none of the reactor's."""
@@ -264,33 +273,6 @@ class HubListenerTests(SynchronousTestCase):
         self.turn()
         self.assertEqual(second.recv(100), pack(b"x"))
 
-    def test_taken_meanwhile(self) -> None:
-        """What the process itself takes before the next comes is no client's."""
-        self.client(), self.client()
-        fill_gaps(self)
-        self.leave(2)
-        self.turn()
-        self.check_one_waits(os.dup(0))
-
-    def test_taken_before(self) -> None:
-        """Nor is what it has taken already, where the last one is the process'."""
-        self.client(), self.client()
-        fill_gaps(self)
-        self.leave(2)
-        between, last = os.dup(0), os.dup(0)
-        os.close(between)
-        self.check_one_waits(last)
-
-    def check_one_waits(self, taken: int) -> None:
-        """One gets in, and the other one when a descriptor is closed."""
-        self.turn(3)
-        self.assertEqual(len(self.handler.clients), 1)
-        os.close(taken)
-        self.reactor.advance(PAUSE)
-        self.turn(3)
-        self.assertEqual(len(self.handler.clients), 2)
-        self.assertEqual(self.server.counters.refused, 0)
-
     def test_none_left(self) -> None:
         """One who comes when none is left is closed, and no others."""
         first, second = self.client(), self.client()
@@ -300,11 +282,6 @@ class HubListenerTests(SynchronousTestCase):
         second.setblocking(False)
         self.assertRaises(BlockingIOError, second.recv, 1)
         self.assertEqual(self.server.counters.refused_for, {DESCRIPTORS: 1})
-
-    def leave(self, count: int) -> None:
-        """Keep all descriptors back that are free now, but for so many."""
-        self.listener._last = copy_number(self.hub.fileno()) + count - 1
-        self.server.kept.first = self.listener._last + 1
 
     def test_no_hub(self) -> None:
         """It goes on when there is an epoll again, which went in the pause."""
