@@ -64,6 +64,8 @@ class HubCase(SynchronousTestCase):
         ours, theirs = socket.socketpair()
         self.addCleanup(ours.close)
         self.addCleanup(theirs.close)
+        # Before it is closed, which matters where the process has forked.
+        self.addCleanup(self.end)
         theirs.send(b"x")
         return ours.fileno()
 
