@@ -55,6 +55,10 @@ DEFAULT_PORT = 6379
 SENTINEL_PORT = 26379
 # What the address of a Unix socket holds on Linux.
 LONGEST_PATH = 107
+# What stands between the // and what comes behind the hosts.
+_PLACE = re.compile(r"[^/?#]*")
+# What urlsplit() does without.
+_STRIPPED = re.compile(r"[\t\r\n]")
 # What is given for parameters of such names, known or not, is not shown.
 _SECRET = re.compile(r"(?i)((?:pass|secret|token|auth)[^=&]*=)[^&]*")
 
@@ -191,12 +195,25 @@ def parse_url(text: str) -> RedisURL:
     @raise ValueError: it is none; the text says what was expected.
     """
     try:
-        parts = urlsplit(text)
+        parts = _split(text)
         if parts.scheme in _SCHEMES:
             return _parse(parts)
     except ValueError as error:
         raise ValueError(f"{_masked(text)!r}: {error}; {EXPECTED}") from None
     raise ValueError(f"{_masked(text)!r}: no scheme that is known; {EXPECTED}")
+
+
+def _split(text: str) -> SplitResult:
+    # Newer Pythons take brackets around the one host of a URL only.
+    scheme, mark, rest = text.partition("://")
+    place = _PLACE.match(rest)[0] if mark else ""  # type: ignore[index]
+    if place.count(",") == 0:
+        return urlsplit(text)
+    for each in place.rpartition("@")[2].split(","):
+        urlsplit(f"{scheme}{mark}{each}")
+    bare = place.replace("[", "").replace("]", "")
+    parts = urlsplit(f"{scheme}{mark}{bare}{rest[len(place) :]}")
+    return parts._replace(netloc=_STRIPPED.sub("", place))
 
 
 def _masked(text: str) -> str:
