@@ -7,7 +7,9 @@ them in its run directory, so that the next host ends them before it starts the
 same again: nothing ever runs twice.
 
 The number of a process alone does not name it, as numbers are used again; with
-its start time and the boot of the machine it does.
+its start time and the boot of the machine it does.  A file of notes has two
+lines: a token that the process gets in its environment, written before it is
+executed, and its number, as soon as that is known.
 """
 
 from __future__ import annotations
