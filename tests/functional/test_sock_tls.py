@@ -53,7 +53,7 @@ class Greeting:
 class TlsTests(TestCase):
     """A server at an endpoint C{ssl:}."""
 
-    timeout = 20
+    timeout = 100
 
     async def serve(self) -> None:
         """Serve, on a port."""
