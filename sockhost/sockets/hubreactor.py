@@ -121,10 +121,12 @@ class HubReactor(EPollReactor):
 
     def _poll_others(self, timeout: float) -> None:
         selectables = self._selectables
-        for fd, events in self._poller.poll(timeout, len(selectables) or 1):
-            # An earlier event may have ended it.
-            selectable = selectables.get(fd)
-            if selectable is None:
+        happened = self._poller.poll(timeout, len(selectables) or 1)
+        meant = [selectables.get(fd) for fd, _ in happened]
+        for (fd, events), selectable in zip(happened, meant, strict=True):
+            # An earlier event may have ended it, and somebody else have its
+            # number.
+            if selectables.get(fd) is not selectable or selectable is None:
                 continue
             if events != _EPOLLIN:
                 callWithLogger(selectable, self._doReadOrWrite, selectable, fd, events)

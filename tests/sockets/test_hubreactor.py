@@ -206,6 +206,15 @@ class OthersTests(SynchronousTestCase):
         self.poll((3, 1), (4, 1))
         self.assertEqual(two.reads, 0)
 
+    def test_replaced(self) -> None:
+        """Nor is who has its number since then: it is told of its own events only."""
+        one, two, three = Selectable(), Selectable(), Selectable()
+        selectables = self.reactor._selectables
+        selectables.update({3: one, 4: two})
+        one.doRead = lambda: selectables.update({4: three})  # type: ignore[method-assign]
+        self.poll((3, 1), (4, 16))
+        self.assertEqual((two.reads, three.reads, self.others), (0, 0, []))
+
     def test_other_events(self) -> None:
         """Whatever else happened is Twisted's to deal with."""
         one = self.reactor._selectables[3] = Selectable()
