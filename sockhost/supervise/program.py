@@ -78,7 +78,9 @@ class ProgramConfig:
     A program and its surroundings.
 
     @ivar argv: the program and its arguments; there is no shell.
-    @ivar env: variables that are added to the host's environment.
+    @ivar env: variables that are added to the host's environment.  The host
+        itself sets C{SOCKHOST_UNIT} and C{SOCKHOST_RUN}, by which the next host
+        finds what was left running if this one is killed.
     @ivar clear_env: begin with an empty environment instead of the host's.
     @ivar env_file: a file of C{NAME=value} lines that are added before C{env};
         read at every start.
