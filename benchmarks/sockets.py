@@ -24,6 +24,7 @@ C{c-packet} are in C{native/sockets_echo.c}.
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import json
 import os
@@ -114,15 +115,17 @@ def compiled(name: str) -> str | None:
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
         return None
-    made = Path(_workshop().name) / name
+    made = _workshop() / name
     source = HERE / "native" / f"{name}.c"
     subprocess.run([compiler, "-O2", "-o", made, source], check=True)
     return str(made)
 
 
 @cache
-def _workshop() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="sockhost-bench-")
+def _workshop() -> Path:
+    directory = tempfile.TemporaryDirectory(prefix="sockhost-bench-")
+    atexit.register(directory.cleanup)
+    return Path(directory.name)
 
 
 def load_command(*arguments: str) -> list[str]:
